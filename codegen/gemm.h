@@ -1,0 +1,34 @@
+/* gemm.h: batched matrix products, C = alpha * A B (+ C).
+ *
+ * f32, strides in elements and known at compile time. Batches are a product of
+ * up to four extents; an operand's stride is 0 in a batch extent it does not have. */
+#ifndef POA_CODEGEN_GEMM_H
+#define POA_CODEGEN_GEMM_H
+
+#include "codegen/codegen.h"
+
+#define POA_GEMM_MAX_BATCH 4
+
+typedef struct poa_gemm_operand {
+  int64_t row, column; /* strides */
+  int64_t batch[POA_GEMM_MAX_BATCH];
+} poa_gemm_operand;
+
+typedef struct poa_gemm {
+  int64_t m, n, k; /* A is m x k, B is k x n, C is m x n */
+  int batch_rank;
+  int64_t batch[POA_GEMM_MAX_BATCH];
+  poa_gemm_operand a, b, c; /* any strides at all; unit ones are fast */
+  float alpha;
+  bool accumulate; /* add to C instead of overwriting it */
+} poa_gemm;
+
+/* Emits `symbol`(buffers = {A, B, C}, first tile, last tile); a poa_emit_fn. Each
+ * element of C is summed over k in order, whatever the tiles and blocks. */
+poa_status poa_gemm_emit(poa_emitter *e, const void *gemm, const char *symbol, poa_error *error);
+/* Tiles of the kernel for this target; depends on shapes only. */
+int64_t poa_gemm_tiles(const poa_gemm *gemm, const poa_target *target);
+/* Writes the key, at most `size` bytes with the terminator; returns its length. */
+int poa_gemm_key(const poa_gemm *gemm, char *key, size_t size);
+
+#endif

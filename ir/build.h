@@ -1,0 +1,31 @@
+/* build.h: short builders for passes that write nodes. Shapes must fit: a violation
+ * is our own bug and asserts. The location of new nodes is graph->nodes' of `at`. */
+#ifndef POA_IR_BUILD_H
+#define POA_IR_BUILD_H
+
+#include "ir/ir.h"
+
+typedef struct poa_build {
+  poa_graph *graph;
+  poa_location location;
+} poa_build;
+
+poa_value poa_b_constant(poa_build *b, double value, const poa_type *type);
+poa_value poa_b_unary(poa_build *b, poa_op op, poa_value x);
+poa_value poa_b_binary(poa_build *b, poa_op op, poa_value x, poa_value y);
+poa_value poa_b_select(poa_build *b, poa_value condition, poa_value x, poa_value y);
+poa_value poa_b_convert(poa_build *b, poa_value x, poa_dtype dtype);
+poa_value poa_b_reduce(poa_build *b, poa_op op, poa_value x, const int64_t *axes, int count);
+poa_value poa_b_broadcast(poa_build *b, poa_value x, const int64_t *axes, const poa_type *type);
+poa_value poa_b_reshape(poa_build *b, poa_value x, const poa_type *type);
+poa_value poa_b_transpose(poa_build *b, poa_value x, const int64_t *perm);
+poa_value poa_b_slice(poa_build *b, poa_value x, const poa_extent *start, const poa_extent *limit);
+poa_value poa_b_dot(poa_build *b, poa_value x, poa_value y, bool ta, bool tb, double alpha);
+poa_value poa_b_accumulate(poa_build *b, poa_value base, poa_value x, const poa_extent *start);
+/* x (op) constant, of x's shape. */
+poa_value poa_b_scale(poa_build *b, poa_value x, double factor);
+/* Broadcasts `x` back over the `count` axes that a reduction of a `type` dropped. */
+poa_value poa_b_unreduce(poa_build *b, poa_value x, const int64_t *axes, int count,
+                         const poa_type *type);
+
+#endif

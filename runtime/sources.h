@@ -1,0 +1,30 @@
+/* sources.h: what fills the inputs of an entry before each step.
+ *
+ * An input of a description names a source: `lr from cosine(base = 0.004, ...)`,
+ * `global_crops[...] from crops(scale_min = 0.32, ...)`. The table in sources.c has
+ * one row per source. Sources that read images are prepared ahead on a thread of
+ * their own; the others are computed when the step begins. */
+#ifndef POA_RUNTIME_SOURCES_H
+#define POA_RUNTIME_SOURCES_H
+
+#include "runtime/plan.h"
+
+typedef struct poa_dataset poa_dataset;
+typedef struct poa_feeder poa_feeder;
+
+/* True if `name` is a source; otherwise suggests the nearest one in *nearest. */
+bool poa_source_exists(const char *name, const char **nearest);
+
+/* Checks the sources of `plan` (names, arguments, shapes against the data) and starts
+ * preparing images for `first_step`. Image sources must be alike in all later plans.
+ * `data` may be NULL if no source reads images; it must outlive the feeder. */
+poa_status poa_feeder_create(poa_feeder **feeder, const poa_plan *plan, const poa_dataset *data,
+                             uint64_t seed, int64_t first_step, poa_error *error);
+void poa_feeder_free(poa_feeder *feeder);
+
+/* Writes the inputs of `step` (steps come in order) into the arena of `plan`. Sets
+ * *waited to the seconds spent waiting for images. */
+poa_status poa_feeder_fill(poa_feeder *feeder, const poa_plan *plan, int64_t step, void *arena,
+                           double *waited, poa_error *error);
+
+#endif
