@@ -288,6 +288,7 @@ poa_attribute poa_attribute_float(const char *key, double value);
 poa_attribute poa_attribute_string(const char *key, const char *value);
 poa_attribute poa_attribute_ints(const char *key, const int64_t *values, int count);
 poa_attribute poa_attribute_extents(const char *key, const poa_extent *values, int count);
+poa_attribute poa_attribute_expr(const char *key, const poa_extent *value);
 const poa_attribute *poa_node_attribute(const poa_node *node, const char *key); /* or NULL */
 int64_t poa_node_int(const poa_node *node, const char *key, int64_t otherwise);
 double poa_node_float(const poa_node *node, const char *key, double otherwise);
