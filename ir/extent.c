@@ -9,7 +9,7 @@
 #include "ir/internal.h"
 
 /* Above this many points, equality is checked on an even sample of them. */
-#define MAX_POINTS 65536
+#define MAX_POINTS 4096
 
 static int64_t saturate(bool overflow, int64_t value, bool negative) {
   if (!overflow)

@@ -34,6 +34,11 @@ bool poa_extent_at_most(const poa_lattice *lattice, poa_extent a, poa_extent b);
 poa_status poa_infer(const poa_graph *graph, const poa_node *node, const poa_type *declared,
                      poa_type *result, poa_error *error);
 
+/* print.c */
+
+/* Writes "%12 = add %3, %7 : f32[64,192]", without the newline. */
+void poa_node_print(const poa_graph *graph, poa_value value, FILE *out);
+
 /* A type as text, to be used in a message at once. */
 typedef struct poa_type_text {
   char text[300];
