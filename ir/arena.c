@@ -80,15 +80,14 @@ char *poa_arena_text(poa_arena *arena, const char *text) {
 }
 
 char *poa_arena_format(poa_arena *arena, const char *format, ...) {
-  va_list arguments, again;
+  char *formatted = NULL;
+  va_list arguments;
   va_start(arguments, format);
-  va_copy(again, arguments);
-  int length = vsnprintf(NULL, 0, format, arguments);
+  int length = vasprintf(&formatted, format, arguments);
   va_end(arguments);
   if (length < 0)
-    length = 0;
-  char *text = poa_arena_alloc(arena, (size_t)length + 1);
-  vsnprintf(text, (size_t)length + 1, format, again);
-  va_end(again);
+    out_of_memory(strlen(format));
+  char *text = poa_arena_text(arena, formatted);
+  free(formatted);
   return text;
 }
