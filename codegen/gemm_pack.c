@@ -1,0 +1,146 @@
+/* gemm_pack.c: a block of B, whose columns are not unit-stride or whose rows share
+ * cache sets, to a dense panel of k rows of whole vectors.
+ *
+ * A transposition takes 4 steps of k at a time. Column j holds them side by side, so
+ * vector r gathers columns r, 4 + r, 8 + r, ... as quarters; the 4x4 blocks that
+ * stand in the quarters are then transposed by two rounds of in-lane shuffles:
+ *
+ *   v0 = a0 a1 a2 a3 | e0 ..    a0 b0 a1 b1    a0 b0 c0 d0 | e0 ..   row k
+ *   v1 = b0 b1 b2 b3 | f0 ..    a2 b2 a3 b3    a1 b1 c1 d1 | e1 ..   row k + 1
+ *   v2 = c0 c1 c2 c3 | g0 ..    c0 d0 c1 d1    a2 b2 c2 d2 | e2 ..   row k + 2
+ *   v3 = d0 d1 d2 d3 | h0 ..    c2 d2 c3 d3    a3 b3 c3 d3 | e3 ..   row k + 3 */
+#include "codegen/emit.h"
+#include "codegen/gemm_plan.h"
+
+#include <stdio.h>
+
+#define STEP 4
+
+typedef struct packing {
+  poa_emitter *e;
+  const poa_gemm_plan *plan;
+  int lanes;
+  int64_t columns, stride; /* valid columns; elements of a row of the panel */
+  LLVMTypeRef vector;
+} packing;
+
+static LLVMValueRef at(poa_emitter *e, LLVMValueRef base, int64_t index) {
+  return emit_at(e, e->f32, base, emit_index(e, index));
+}
+
+/* Columns beyond the edge read the last one: no load leaves B. */
+static int64_t column_offset(const packing *p, int64_t column) {
+  int64_t last = p->columns - 1;
+  return (column < last ? column : last) * p->plan->gemm.b.column;
+}
+
+static LLVMValueRef shuffle(poa_emitter *e, LLVMValueRef a, LLVMValueRef b, const int *lanes,
+                            int count) {
+  LLVMValueRef mask[POA_EMIT_MAX_LANES];
+  for (int i = 0; i < count; ++i)
+    mask[i] = emit_int32(e, lanes[i]);
+  return LLVMBuildShuffleVector(e->builder, a, b, LLVMConstVector(mask, (unsigned)count), "");
+}
+
+/* Within each quarter, lanes `pick` of the eight that a and b have there. */
+static LLVMValueRef shuffle_quarters(packing *p, LLVMValueRef a, LLVMValueRef b,
+                                     const int pick[4]) {
+  int lanes[POA_EMIT_MAX_LANES];
+  for (int i = 0; i < p->lanes; ++i) {
+    int from = pick[i % 4];
+    lanes[i] = i / 4 * 4 + from % 4 + (from >= 4 ? p->lanes : 0);
+  }
+  return shuffle(p->e, a, b, lanes, p->lanes);
+}
+
+/* Steps k..k+3 of columns first, first + 4, ..., one to a quarter. */
+static LLVMValueRef load_quarters(packing *p, LLVMValueRef b, int64_t first) {
+  poa_emitter *e = p->e;
+  LLVMTypeRef quarter = emit_vector_type(e->f32, 4);
+  LLVMValueRef vectors[POA_EMIT_MAX_LANES / 4];
+  int count = p->lanes / 4;
+  for (int q = 0; q < count; ++q)
+    vectors[q] = emit_load(e, quarter, at(e, b, column_offset(p, first + 4 * q)), 4);
+  int lanes[POA_EMIT_MAX_LANES];
+  for (int i = 0; i < p->lanes; ++i)
+    lanes[i] = i;
+  for (int width = 4; count > 1; count /= 2, width *= 2)
+    for (int q = 0; q < count / 2; ++q)
+      vectors[q] = shuffle(e, vectors[2 * q], vectors[2 * q + 1], lanes, 2 * width);
+  return vectors[0];
+}
+
+/* Four rows of the panel, one vector wide. */
+static void transpose_block(packing *p, LLVMValueRef b, LLVMValueRef panel, int64_t column) {
+  static const int low[] = {0, 4, 1, 5}, high[] = {2, 6, 3, 7};
+  static const int even[] = {0, 1, 4, 5}, odd[] = {2, 3, 6, 7};
+  LLVMValueRef v[STEP];
+  for (int r = 0; r < STEP; ++r)
+    v[r] = load_quarters(p, b, column + r);
+  LLVMValueRef ab0 = shuffle_quarters(p, v[0], v[1], low);
+  LLVMValueRef ab2 = shuffle_quarters(p, v[0], v[1], high);
+  LLVMValueRef cd0 = shuffle_quarters(p, v[2], v[3], low);
+  LLVMValueRef cd2 = shuffle_quarters(p, v[2], v[3], high);
+  LLVMValueRef rows[] = {shuffle_quarters(p, ab0, cd0, even), shuffle_quarters(p, ab0, cd0, odd),
+                         shuffle_quarters(p, ab2, cd2, even), shuffle_quarters(p, ab2, cd2, odd)};
+  for (int r = 0; r < STEP; ++r)
+    emit_store(p->e, rows[r], at(p->e, panel, r * p->stride + column), (unsigned)p->lanes * 4);
+}
+
+static void transpose_rows(packing *p, LLVMValueRef b, LLVMValueRef panel) {
+  for (int64_t column = 0; column < p->stride; column += p->lanes)
+    transpose_block(p, b, panel, column);
+}
+
+/* One vector of one row of B, of any column stride. */
+static LLVMValueRef load_columns(packing *p, LLVMValueRef b, int64_t column) {
+  poa_emitter *e = p->e;
+  if (p->plan->gemm.b.column == 1 && column + p->lanes <= p->columns)
+    return emit_load(e, p->vector, at(e, b, column), 4);
+  LLVMValueRef vector = LLVMGetPoison(p->vector);
+  for (int i = 0; i < p->lanes; ++i) {
+    LLVMValueRef element = emit_load(e, e->f32, at(e, b, column_offset(p, column + i)), 4);
+    vector = LLVMBuildInsertElement(e->builder, vector, element, emit_int32(e, i), "");
+  }
+  return vector;
+}
+
+static void copy_row(packing *p, LLVMValueRef b, LLVMValueRef panel) {
+  for (int64_t column = 0; column < p->stride; column += p->lanes)
+    emit_store(p->e, load_columns(p, b, column), at(p->e, panel, column), (unsigned)p->lanes * 4);
+}
+
+typedef void (*rows_fn)(packing *p, LLVMValueRef b, LLVMValueRef panel);
+
+/* Rows [from, to) of B, `step` at a time. */
+static void pack_loop(packing *p, LLVMValueRef from, LLVMValueRef to, int step, rows_fn rows) {
+  poa_emitter *e = p->e;
+  LLVMValueRef function = e->function, b = LLVMGetParam(function, 0);
+  poa_emit_loop k = poa_emit_loop_begin(e, from, to, emit_index(e, step));
+  LLVMValueRef row = emit_mul(e, k.index, emit_index(e, p->plan->gemm.b.row));
+  LLVMValueRef panel = emit_mul(e, k.index, emit_index(e, p->stride));
+  rows(p, emit_at(e, e->f32, b, row), emit_at(e, e->f32, LLVMGetParam(function, 1), panel));
+  poa_emit_loop_end(e, &k);
+}
+
+LLVMValueRef poa_gemm_pack(poa_emitter *e, const poa_gemm_plan *plan, const char *symbol,
+                           int64_t columns) {
+  char name[256];
+  snprintf(name, sizeof name, "%s.pack.%d", symbol, (int)columns);
+  LLVMTypeRef parameters[] = {e->pointer, e->pointer, e->i64};
+  LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(e->context), parameters, 3, false);
+  LLVMValueRef function = poa_emit_helper(e, name, type);
+  packing p = {.e = e, .plan = plan, .lanes = plan->lanes, .columns = columns};
+  p.stride = poa_gemm_panel_stride(plan, columns);
+  p.vector = emit_vector_type(e->f32, plan->lanes);
+  LLVMValueRef from = emit_index(e, 0), k = LLVMGetParam(function, 2);
+  if (plan->panel == POA_PANEL_TRANSPOSE) {
+    LLVMValueRef whole = emit_and(e, k, emit_index(e, -STEP));
+    pack_loop(&p, from, whole, STEP, transpose_rows);
+    from = whole;
+  }
+  if (plan->panel != POA_PANEL_TRANSPOSE || plan->gemm.k % STEP)
+    pack_loop(&p, from, k, 1, copy_row);
+  emit_return(e);
+  return function;
+}
