@@ -16,6 +16,11 @@ static poa_value add(poa_build *b, poa_op op, const poa_value *operands, int ope
   return value;
 }
 
+poa_value poa_b_node(poa_build *b, poa_op op, const poa_value *operands, int operand_count,
+                     const poa_attribute *attributes, int attribute_count, const poa_type *type) {
+  return add(b, op, operands, operand_count, attributes, attribute_count, type);
+}
+
 static poa_type type_of(const poa_build *b, poa_value x) {
   return b->graph->nodes[x].type;
 }

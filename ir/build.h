@@ -10,6 +10,9 @@ typedef struct poa_build {
   poa_location location;
 } poa_build;
 
+/* Any op; `type` as poa_graph_add takes it. */
+poa_value poa_b_node(poa_build *b, poa_op op, const poa_value *operands, int operand_count,
+                     const poa_attribute *attributes, int attribute_count, const poa_type *type);
 poa_value poa_b_constant(poa_build *b, double value, const poa_type *type);
 poa_value poa_b_unary(poa_build *b, poa_op op, poa_value x);
 poa_value poa_b_binary(poa_build *b, poa_op op, poa_value x, poa_value y);
