@@ -1,0 +1,260 @@
+/* executor.c: one parallel region per step over prepared launches. */
+#include "runtime/executor.h"
+
+#include <omp.h>
+#include <stdlib.h>
+
+#include "runtime/memory_block.h"
+
+struct poa_executor {
+  int threads;
+  const poa_plugins *plugins;
+  poa_memory_block arena;
+};
+
+typedef struct prepared_launch {
+  void **buffers;
+  poa_external_call *call; /* NULL for a kernel */
+} prepared_launch;
+
+struct poa_prepared {
+  const poa_executor *executor;
+  const poa_plan *plan;
+  const poa_parameter_store *store;
+  void **pointers;           /* of all launches, one after the other */
+  prepared_launch *launches; /* one per launch of the plan */
+  void *resolved_arena;      /* the arena that `pointers` point into */
+};
+
+poa_status poa_executor_create(poa_executor **executor, int threads, const poa_plugins *plugins,
+                               poa_error *error) {
+  *executor = calloc(1, sizeof **executor);
+  if (!*executor)
+    return poa_fail(error, POA_NO_MEMORY, "out of memory for the executor");
+  (*executor)->threads = threads > 0 ? threads : omp_get_max_threads();
+  (*executor)->plugins = plugins;
+  return POA_OK;
+}
+
+void poa_executor_free(poa_executor *executor) {
+  if (executor)
+    poa_memory_block_free(&executor->arena);
+  free(executor);
+}
+
+void *poa_executor_arena(const poa_executor *executor) {
+  return executor->arena.data;
+}
+
+int poa_executor_threads(const poa_executor *executor) {
+  return executor->threads;
+}
+
+/* Checks */
+
+static poa_status check_buffer(const poa_plan *plan, int launch, int index, poa_error *error) {
+  const poa_plan_buffer *buffer = &plan->launches[launch].buffers[index];
+  bool in_arena = buffer->space == POA_SPACE_ARENA;
+  int64_t space = in_arena ? plan->arena_bytes : plan->parameter_bytes;
+  if (buffer->offset >= 0 && buffer->bytes >= 0 && buffer->bytes <= space &&
+      buffer->offset <= space - buffer->bytes)
+    return POA_OK;
+  return poa_fail(error, POA_BAD_INPUT,
+                  "entry '%s', launch %d (%s): buffer %d is %lld bytes at offset %lld of the %s, "
+                  "which has %lld; the plan is damaged",
+                  plan->entry, launch, plan->launches[launch].label, index,
+                  (long long)buffer->bytes, (long long)buffer->offset,
+                  in_arena ? "arena" : "parameters", (long long)space);
+}
+
+static poa_status check_launch(const poa_plan *plan, int launch, poa_error *error) {
+  const poa_plan_launch *checked = &plan->launches[launch];
+  if (!checked->kernel == !checked->external || checked->tiles < 1)
+    return poa_fail(error, POA_BAD_INPUT,
+                    "entry '%s', launch %d (%s): needs either a kernel or an external function, "
+                    "and at least one tile; the plan is damaged",
+                    plan->entry, launch, checked->label);
+  for (int i = 0; i < checked->buffer_count; i++) {
+    poa_status status = check_buffer(plan, launch, i, error);
+    if (status != POA_OK)
+      return status;
+  }
+  return POA_OK;
+}
+
+static poa_status check_plan(const poa_plan *plan, const poa_parameter_store *store,
+                             poa_error *error) {
+  int64_t held = store ? poa_parameter_store_bytes(store) : 0;
+  if (plan->parameter_bytes > held)
+    return poa_fail(error, POA_BAD_INPUT,
+                    "entry '%s' needs %lld bytes of parameters, but the store holds %lld; it was "
+                    "made for another model",
+                    plan->entry, (long long)plan->parameter_bytes, (long long)held);
+  for (int i = 0; i < plan->launch_count; i++) {
+    poa_status status = check_launch(plan, i, error);
+    if (status != POA_OK)
+      return status;
+  }
+  return POA_OK;
+}
+
+/* Preparation */
+
+/* What the new arena holds is not copied: nothing in it survives a step. */
+static poa_status grow_arena(poa_executor *executor, int64_t bytes, poa_error *error) {
+  if (executor->arena.data && executor->arena.bytes >= bytes)
+    return POA_OK;
+  poa_memory_block larger;
+  poa_status status = poa_memory_block_create(&larger, bytes, "the values of a step", error);
+  if (status != POA_OK)
+    return status;
+  poa_memory_block_free(&executor->arena);
+  executor->arena = larger;
+  return POA_OK;
+}
+
+void *poa_prepared_pointer(const poa_prepared *prepared, poa_plan_buffer buffer) {
+  char *base = buffer.space == POA_SPACE_ARENA ? prepared->executor->arena.data
+                                               : poa_parameter_store_data(prepared->store);
+  return base + buffer.offset;
+}
+
+static void resolve_buffers(poa_prepared *prepared) {
+  for (int i = 0; i < prepared->plan->launch_count; i++) {
+    const poa_plan_launch *launch = &prepared->plan->launches[i];
+    for (int j = 0; j < launch->buffer_count; j++)
+      prepared->launches[i].buffers[j] = poa_prepared_pointer(prepared, launch->buffers[j]);
+  }
+  prepared->resolved_arena = prepared->executor->arena.data;
+}
+
+static poa_status bind_externals(poa_prepared *prepared, poa_error *error) {
+  for (int i = 0; i < prepared->plan->launch_count; i++) {
+    const poa_plan_launch *launch = &prepared->plan->launches[i];
+    if (!launch->external)
+      continue;
+    poa_status status =
+        poa_external_call_create(&prepared->launches[i].call, prepared->executor->plugins,
+                                 launch->external, launch->buffer_count, error);
+    if (status != POA_OK)
+      return status;
+  }
+  return POA_OK;
+}
+
+/* Lays out the pointer lists of all launches in one array. */
+static poa_status allocate_lists(poa_prepared *prepared, poa_error *error) {
+  const poa_plan *plan = prepared->plan;
+  size_t total = 0;
+  for (int i = 0; i < plan->launch_count; i++)
+    total += (size_t)plan->launches[i].buffer_count;
+  prepared->pointers = calloc(total + 1, sizeof *prepared->pointers);
+  prepared->launches = calloc((size_t)plan->launch_count + 1, sizeof *prepared->launches);
+  if (!prepared->pointers || !prepared->launches)
+    return poa_fail(error, POA_NO_MEMORY, "out of memory while preparing entry '%s'", plan->entry);
+  void **next = prepared->pointers;
+  for (int i = 0; i < plan->launch_count; i++) {
+    prepared->launches[i].buffers = next;
+    next += plan->launches[i].buffer_count;
+  }
+  return POA_OK;
+}
+
+poa_status poa_executor_prepare(poa_executor *executor, const poa_plan *plan,
+                                const poa_parameter_store *store, poa_prepared **prepared,
+                                poa_error *error) {
+  *prepared = NULL;
+  poa_status status = check_plan(plan, store, error);
+  if (status != POA_OK)
+    return status;
+  poa_prepared *made = calloc(1, sizeof *made);
+  if (!made)
+    return poa_fail(error, POA_NO_MEMORY, "out of memory while preparing entry '%s'", plan->entry);
+  *made = (poa_prepared){.executor = executor, .plan = plan, .store = store};
+  status = allocate_lists(made, error);
+  if (status == POA_OK)
+    status = bind_externals(made, error);
+  if (status == POA_OK)
+    status = grow_arena(executor, plan->arena_bytes, error);
+  if (status != POA_OK) {
+    poa_prepared_free(made);
+    return status;
+  }
+  resolve_buffers(made);
+  *prepared = made;
+  return POA_OK;
+}
+
+void poa_prepared_free(poa_prepared *prepared) {
+  if (!prepared)
+    return;
+  for (int i = 0; prepared->launches && i < prepared->plan->launch_count; i++)
+    poa_external_call_free(prepared->launches[i].call);
+  free(prepared->pointers);
+  free(prepared->launches);
+  free(prepared);
+}
+
+/* The step */
+
+typedef struct team_place {
+  int thread, threads;
+  int odd; /* the thread that takes the next odd tile; alike on all threads */
+} team_place;
+
+/* Runs this thread's share. Tiles left over after an equal split go to the threads in turn,
+ * continued from launch to launch, so that many launches of one tile load all threads. */
+static void run_share(const poa_plan_launch *launch, void *const *buffers, team_place *place) {
+  int64_t each = launch->tiles / place->threads;
+  int64_t left = launch->tiles % place->threads;
+  int64_t rank = (place->thread - place->odd + place->threads) % place->threads;
+  int64_t first = rank * each + (rank < left ? rank : left);
+  int64_t last = first + each + (rank < left ? 1 : 0);
+  if (first < last)
+    launch->kernel(buffers, first, last);
+  place->odd = (int)((place->odd + left) % place->threads);
+}
+
+/* Runs one launch on this thread. An external call is thread 0's; as its function knows
+ * nothing of the plan's barriers, it gets one on either side. */
+static void run_launch(const poa_plan_launch *launch, const prepared_launch *prepared,
+                       team_place *place) {
+  if (launch->barrier || launch->external) {
+#pragma omp barrier
+    place->odd = 0;
+  }
+  if (!launch->external) {
+    run_share(launch, prepared->buffers, place);
+    return;
+  }
+  if (place->thread == 0)
+    poa_external_call_run(prepared->call, prepared->buffers);
+#pragma omp barrier
+}
+
+static void run_timed(const poa_plan_launch *launch, const prepared_launch *prepared,
+                      team_place *place, double *seconds) {
+#pragma omp barrier
+  double start = omp_get_wtime();
+  run_launch(launch, prepared, place);
+#pragma omp barrier
+  if (place->thread == 0)
+    *seconds = omp_get_wtime() - start;
+}
+
+void poa_executor_run(poa_executor *executor, poa_prepared *prepared, double *seconds) {
+  const poa_plan *plan = prepared->plan;
+  if (prepared->resolved_arena != executor->arena.data)
+    resolve_buffers(prepared); /* a later plan made the arena grow */
+#pragma omp parallel num_threads(executor->threads)
+  {
+    /* the team may be smaller than asked for: OMP_THREAD_LIMIT, OMP_DYNAMIC */
+    team_place place = {.thread = omp_get_thread_num(), .threads = omp_get_num_threads()};
+    for (int i = 0; i < plan->launch_count; i++) {
+      if (seconds)
+        run_timed(&plan->launches[i], &prepared->launches[i], &place, &seconds[i]);
+      else
+        run_launch(&plan->launches[i], &prepared->launches[i], &place);
+    }
+  }
+}

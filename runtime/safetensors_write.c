@@ -1,0 +1,141 @@
+/* safetensors_write.c: tensors and metadata to a file, whole or not at all.
+ *
+ * Tensors go by falling element size, then by name, so each is aligned and the bytes
+ * do not depend on the order of the caller's list. */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/atomic_file.h"
+#include "runtime/safetensors.h"
+
+enum { LENGTH_BYTES = 8, HEADER_ALIGNMENT = 8 };
+
+typedef struct file_content {
+  int tensor_count, metadata_count;
+  const poa_tensor **tensors;    /* in the file's order */
+  const poa_metadata **metadata; /* sorted by key */
+} file_content;
+
+static int64_t data_bytes(const poa_tensor *tensor) {
+  return poa_plan_elements(tensor->shape) * poa_tensor_dtype_bytes(tensor->dtype);
+}
+
+static int compare_tensor_names(const void *a, const void *b) {
+  return strcmp((*(const poa_tensor *const *)a)->name, (*(const poa_tensor *const *)b)->name);
+}
+
+static int compare_tensors(const void *a, const void *b) {
+  int64_t x = poa_tensor_dtype_bytes((*(const poa_tensor *const *)a)->dtype);
+  int64_t y = poa_tensor_dtype_bytes((*(const poa_tensor *const *)b)->dtype);
+  return x != y ? (x < y) - (x > y) : compare_tensor_names(a, b);
+}
+
+static int compare_keys(const void *a, const void *b) {
+  return strcmp((*(const poa_metadata *const *)a)->key, (*(const poa_metadata *const *)b)->key);
+}
+
+static poa_status sort_content(file_content *content, const char *path, poa_error *error) {
+  size_t tensors = (size_t)content->tensor_count, metadata = (size_t)content->metadata_count;
+  qsort(content->tensors, tensors, sizeof *content->tensors, compare_tensor_names);
+  for (size_t i = 1; i < tensors; i++)
+    if (compare_tensor_names(&content->tensors[i - 1], &content->tensors[i]) == 0)
+      return poa_fail(error, POA_BAD_INPUT, "cannot write '%s': two tensors are called '%.200s'",
+                      path, content->tensors[i]->name);
+  qsort(content->metadata, metadata, sizeof *content->metadata, compare_keys);
+  for (size_t i = 1; i < metadata; i++)
+    if (compare_keys(&content->metadata[i - 1], &content->metadata[i]) == 0)
+      return poa_fail(error, POA_BAD_INPUT, "cannot write '%s': two values for metadata '%.200s'",
+                      path, content->metadata[i]->key);
+  qsort(content->tensors, tensors, sizeof *content->tensors, compare_tensors);
+  return POA_OK;
+}
+
+static bool add_integer(cJSON *array, int64_t value) {
+  return cJSON_AddItemToArray(array, cJSON_CreateNumber((double)value));
+}
+
+/* Each step of building fails only for want of memory; one flag gathers them all. */
+static bool add_tensor(cJSON *header, const poa_tensor *tensor, int64_t begin) {
+  cJSON *entry = cJSON_AddObjectToObject(header, tensor->name);
+  const char *dtype = poa_tensor_dtype_name(tensor->dtype);
+  bool done = entry && cJSON_AddStringToObject(entry, "dtype", dtype);
+  cJSON *shape = done ? cJSON_AddArrayToObject(entry, "shape") : NULL;
+  cJSON *offsets = done ? cJSON_AddArrayToObject(entry, "data_offsets") : NULL;
+  done = shape && offsets;
+  for (int axis = 0; done && axis < tensor->shape.rank; axis++)
+    done = add_integer(shape, tensor->shape.dim[axis]);
+  return done && add_integer(offsets, begin) && add_integer(offsets, begin + data_bytes(tensor));
+}
+
+static char *header_text(const file_content *content) {
+  cJSON *header = cJSON_CreateObject();
+  bool done = header;
+  if (done && content->metadata_count > 0) {
+    cJSON *metadata = cJSON_AddObjectToObject(header, "__metadata__");
+    done = metadata;
+    for (int i = 0; done && i < content->metadata_count; i++)
+      done =
+          cJSON_AddStringToObject(metadata, content->metadata[i]->key, content->metadata[i]->value);
+  }
+  int64_t begin = 0;
+  for (int i = 0; done && i < content->tensor_count; i++) {
+    done = add_tensor(header, content->tensors[i], begin);
+    begin += data_bytes(content->tensors[i]);
+  }
+  char *text = done ? cJSON_PrintUnformatted(header) : NULL;
+  cJSON_Delete(header);
+  return text;
+}
+
+static poa_status write_header(poa_atomic_file **file, const char *text, poa_error *error) {
+  static const char spaces[HEADER_ALIGNMENT] = "        ";
+  size_t bytes = strlen(text), padding = -bytes % HEADER_ALIGNMENT;
+  uint64_t total = bytes + padding;
+  unsigned char length[LENGTH_BYTES];
+  for (int i = 0; i < LENGTH_BYTES; i++)
+    length[i] = (unsigned char)(total >> 8 * i);
+  poa_status status = poa_atomic_file_write(file, length, sizeof length, error);
+  if (status == POA_OK)
+    status = poa_atomic_file_write(file, text, bytes, error);
+  return status == POA_OK ? poa_atomic_file_write(file, spaces, padding, error) : status;
+}
+
+static poa_status write_content(const char *path, const file_content *content, poa_error *error) {
+  char *text = header_text(content);
+  if (!text)
+    return poa_fail(error, POA_NO_MEMORY, "out of memory for the header of '%s'", path);
+  poa_atomic_file *file;
+  poa_status status = poa_atomic_file_open(&file, path, error);
+  if (status == POA_OK)
+    status = write_header(&file, text, error);
+  free(text);
+  for (int i = 0; status == POA_OK && i < content->tensor_count; i++)
+    status = poa_atomic_file_write(&file, content->tensors[i]->data,
+                                   (size_t)data_bytes(content->tensors[i]), error);
+  return status == POA_OK ? poa_atomic_file_commit(&file, error) : status;
+}
+
+poa_status poa_safetensors_write(const char *path, int tensor_count, const poa_tensor *tensors,
+                                 int metadata_count, const poa_metadata *metadata,
+                                 poa_error *error) {
+  file_content content = {.tensor_count = tensor_count, .metadata_count = metadata_count};
+  content.tensors = calloc((size_t)tensor_count + 1, sizeof *content.tensors);
+  content.metadata = calloc((size_t)metadata_count + 1, sizeof *content.metadata);
+  poa_status status = POA_NO_MEMORY;
+  if (content.tensors && content.metadata) {
+    for (int i = 0; i < tensor_count; i++)
+      content.tensors[i] = &tensors[i];
+    for (int i = 0; i < metadata_count; i++)
+      content.metadata[i] = &metadata[i];
+    status = sort_content(&content, path, error);
+    if (status == POA_OK)
+      status = write_content(path, &content, error);
+  } else {
+    poa_fail(error, status, "out of memory while writing '%s'", path);
+  }
+  free(content.tensors);
+  free(content.metadata);
+  return status;
+}
