@@ -339,6 +339,12 @@ typedef struct poa_bindings {
 poa_status poa_graph_interpret(const poa_graph *graph, const poa_bindings *bindings,
                                bool round_to_f32, poa_error *error);
 
+/* One element of an element-wise op from its operands' elements, before poa_to_dtype. */
+double poa_evaluate(poa_op op, const double *operands);
+/* What an element of that dtype holds: f32 rounded to float if asked, i32 truncated and
+ * saturated (NaN is 0), bool 0 or 1. */
+double poa_to_dtype(double value, poa_dtype dtype, bool round_to_f32);
+
 /* nearest.c: "did you mean" */
 
 /* The candidate nearest to `name` in edit distance, or NULL if none is near. */
