@@ -14,6 +14,7 @@ static const int64_t max_entries = 10000000;
 /* One axis: its points, `width` values each (more than one for a group of names). */
 typedef struct axis_points {
   int width;
+  bool uniform;
   int64_t count;
   int64_t *values; /* [count, width] */
 } axis_points;
@@ -68,6 +69,7 @@ static int compare_ranked(const void *a, const void *b) {
 
 static bool fill_axis(axis_points *axis, const poa_deck_axis *names, int width) {
   axis->width = width;
+  axis->uniform = names[0].uniform;
   axis->count = 1;
   for (int i = 0; i < width; i++)
     if (axis->count <= max_entries)
@@ -111,10 +113,10 @@ static poa_status fill_axes(poa_deck *deck, int count, const poa_deck_axis *name
 
 /* linspace(select_scale, 1, count)[index]. An axis of one value is not elastic and does not
  * weigh: its scale is 1. */
-static double scale_at(double select_scale, int64_t count, int64_t index) {
-  if (index == count - 1)
+static double scale_at(const axis_points *axis, double select_scale, int64_t index) {
+  if (axis->uniform || index == axis->count - 1)
     return 1;
-  return select_scale + (double)index * ((1 - select_scale) / (double)(count - 1));
+  return select_scale + (double)index * ((1 - select_scale) / (double)(axis->count - 1));
 }
 
 /* How often a point lies in the deck: the product, rounded half to even. */
@@ -123,7 +125,7 @@ static int64_t repeats(const poa_deck *deck, int64_t point, double select_scale)
   int64_t inner = deck->point_count;
   for (int i = 0; i < deck->axis_count; i++) {
     inner /= deck->axes[i].count;
-    product *= scale_at(select_scale, deck->axes[i].count, point / inner % deck->axes[i].count);
+    product *= scale_at(&deck->axes[i], select_scale, point / inner % deck->axes[i].count);
   }
   return (int64_t)fmin(rint(product), (double)max_entries + 1);
 }

@@ -25,6 +25,7 @@ typedef struct poa_deck_axis {
    * make up one axis: its points are all combinations of their values, ordered by
    * their sum (ties as listed), and share one scale. */
   int group;
+  bool uniform; /* its values come equally often: the scale is 1 all along the axis */
 } poa_deck_axis;
 
 /* Makes the deck of `axis_count` names, the first outermost. *deck is the caller's.
