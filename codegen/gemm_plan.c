@@ -231,7 +231,7 @@ static double tile_cycles(const poa_gemm_plan *p, int64_t m, int64_t n) {
 /* Time of the slowest thread, over that of a perfect division, summed over teams. */
 static double team_cycles(double cycles, int64_t items) {
   double sum = 0;
-  for (int threads = 1; threads <= 8; threads *= 2)
+  for (int threads = 1; threads <= 12; ++threads)
     sum += (double)(divide_up(items, threads) * threads) * cycles;
   return sum;
 }
