@@ -410,17 +410,18 @@ static poa_status check_dtype(const call *c) {
               WORDS(c, operand(c, 0)));
 }
 
-/* No extent below zero at any point, and no more elements than can be counted in bytes. */
-static poa_status check_size(const call *c) {
-  const poa_lattice *lattice = &c->graph->lattice;
+poa_status poa_type_check(const poa_lattice *lattice, const poa_type *type, poa_error *error) {
   poa_point top = poa_lattice_top(lattice);
   int64_t most = MAX_ELEMENTS;
-  for (int i = 0; i < c->result->rank; i++) {
-    int64_t extent = poa_extent_at(c->result->dim[i], &top);
-    if (!at_most(c, poa_known(0), c->result->dim[i]))
-      return FAIL(c, "axis %d of %s is negative", i, WORDS(c, c->result));
-    if (extent > most)
-      return FAIL(c, "%s is too large; a value has at most 2^48 elements", WORDS(c, c->result));
+  char words[300];
+  for (int i = 0; i < type->rank; i++) {
+    int64_t extent = poa_extent_at(type->dim[i], &top);
+    bool negative = !poa_extent_at_most(lattice, poa_known(0), type->dim[i]);
+    if (negative || extent > most) {
+      poa_type_print(lattice, type, words, sizeof words);
+      return poa_fail(error, POA_BAD_INPUT, "%s %s", words,
+                      negative ? "has a negative extent" : "has more than 2^48 elements");
+    }
     most /= extent > 0 ? extent : 1;
   }
   return POA_OK;
@@ -430,7 +431,7 @@ poa_status poa_infer(const poa_graph *graph, const poa_node *node, const poa_typ
                      poa_type *result, poa_error *error) {
   poa_type inferred = {0};
   call c = {graph, node, poa_op_table(node->op)->name, declared, &inferred, error};
-  if (check_dtype(&c) || rules[node->op](&c) || check_size(&c))
+  if (check_dtype(&c) || rules[node->op](&c) || poa_type_check(&graph->lattice, &inferred, error))
     return POA_BAD_INPUT;
   if (declared && !poa_type_equal(&graph->lattice, &inferred, declared))
     return FAIL(&c, "its result is %s by its shape rule, but %s is declared", WORDS(&c, &inferred),

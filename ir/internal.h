@@ -34,6 +34,9 @@ bool poa_extent_at_most(const poa_lattice *lattice, poa_extent a, poa_extent b);
 poa_status poa_infer(const poa_graph *graph, const poa_node *node, const poa_type *declared,
                      poa_type *result, poa_error *error);
 
+/* No extent is below zero at any point, and at the top there are at most 2^48 elements. */
+poa_status poa_type_check(const poa_lattice *lattice, const poa_type *type, poa_error *error);
+
 /* print.c */
 
 /* Writes "%12 = add %3, %7 : f32[64,192]", without the newline. */

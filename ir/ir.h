@@ -105,7 +105,7 @@ typedef struct poa_type {
 } poa_type;
 
 const char *poa_dtype_name(poa_dtype dtype);
-bool poa_type_known(poa_type type); /* no symbolic extent */
+bool poa_type_known(poa_type type);       /* no symbolic extent */
 int64_t poa_type_elements(poa_type type); /* of a known type */
 bool poa_type_equal(const poa_lattice *lattice, const poa_type *a, const poa_type *b);
 int poa_type_print(const poa_lattice *lattice, const poa_type *type, char *out, size_t size);
@@ -198,8 +198,8 @@ typedef struct poa_node {
 /* A tensor that survives steps. Stored whole, at the top of the lattice. */
 typedef struct poa_parameter {
   const char *set, *name;
-  poa_type type;       /* known extents, as the graph sees it: [3,1024,1024] */
-  poa_type file_type;  /* the same elements as files have it: [3072,1024] */
+  poa_type type;           /* known extents, as the graph sees it: [3,1024,1024] */
+  poa_type file_type;      /* the same elements as files have it: [3072,1024] */
   const char *initializer; /* "constant", "normal", "trunc_normal", "uniform", "copy" */
   double argument;
   const char *copy_of; /* set to copy from, or NULL */
@@ -263,7 +263,7 @@ typedef struct poa_graph {
   int input_count;
   poa_external *externals;
   int external_count;
-  int64_t arena_bytes;     /* schedule: exact peak; -1 before */
+  int64_t arena_bytes; /* schedule: exact peak; -1 before */
 } poa_graph;
 
 poa_graph *poa_graph_create(poa_arena *arena, const char *name);
@@ -272,8 +272,8 @@ poa_graph *poa_graph_create(poa_arena *arena, const char *name);
  * `type`, others ignore it when NULL and check it otherwise). On a violation
  * returns POA_NO_VALUE and says in `error` what was expected, with both shapes. */
 poa_value poa_graph_add(poa_graph *graph, poa_op op, const poa_value *operands, int operand_count,
-                        const poa_attribute *attributes, int attribute_count,
-                        const poa_type *type, poa_location location, poa_error *error);
+                        const poa_attribute *attributes, int attribute_count, const poa_type *type,
+                        poa_location location, poa_error *error);
 /* Appends a copy of `node` (perhaps of another graph in the same arena) with operands
  * renamed through `map`. */
 poa_value poa_graph_copy(poa_graph *graph, const poa_node *node, const poa_value *map);
@@ -306,8 +306,8 @@ int poa_graph_find_parameter(const poa_graph *graph, const char *set, const char
 
 void poa_graph_print(const poa_graph *graph, FILE *out);
 /* Reads one graph; errors name file (`name`), line and column. */
-poa_status poa_graph_parse(poa_arena *arena, const char *name, const char *text,
-                           poa_graph **graph, poa_error *error);
+poa_status poa_graph_parse(poa_arena *arena, const char *name, const char *text, poa_graph **graph,
+                           poa_error *error);
 
 /* verify.c: operands before uses, shape rules, attributes, kernels contiguous and in
  * order, values used outside their kernel stored, views agree with their roots. */
