@@ -6,10 +6,11 @@
 
 /* `freeze` steps of 0, then `warmup` steps evenly from `start` to `base`, then a cosine
  * from `base` towards `final`. The cosine is laid out over total / stretch steps in all and
- * cut at `total`: with stretch < 1 it does not reach `final`. */
+ * cut at `total`: with stretch < 1 it does not reach `final`, and a warm-up longer than
+ * `total` does not reach `base`. */
 typedef struct poa_cosine {
   double base, final, start, stretch; /* 0 < stretch <= 1 */
-  int64_t total, warmup, freeze;      /* freeze + warmup <= total, total >= 1 */
+  int64_t total, warmup, freeze;      /* total >= 1 */
 } poa_cosine;
 
 /* The value at step 0, 1, ...; from `total` on, the last one. */
