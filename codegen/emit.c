@@ -220,13 +220,25 @@ void poa_emit_masked_store(poa_emitter *e, LLVMValueRef value, LLVMValueRef poin
   call_memory(e, "llvm.masked.store", LLVMTypeOf(value), e->pointer, arguments, 4);
 }
 
+/* The bytes of an element, the alignment of gathers and scatters. */
+static LLVMValueRef element_bytes(poa_emitter *e, LLVMTypeRef element) {
+  return emit_int32(e, element == e->i64 ? 8 : element == e->i8 ? 1 : 4);
+}
+
 LLVMValueRef poa_emit_gather(poa_emitter *e, LLVMTypeRef type, LLVMValueRef base,
                              LLVMValueRef index, LLVMValueRef mask) {
   LLVMTypeRef element = LLVMGetElementType(type);
-  int32_t bytes = element == e->i64 ? 8 : element == e->i8 ? 1 : 4;
-  LLVMValueRef pointers = LLVMBuildGEP2(e->builder, element, base, &index, 1, "");
-  LLVMValueRef arguments[] = {pointers, emit_int32(e, bytes), mask, emit_zero(type)};
+  LLVMValueRef pointers = emit_at(e, element, base, index);
+  LLVMValueRef arguments[] = {pointers, element_bytes(e, element), mask, emit_zero(type)};
   return call_memory(e, "llvm.masked.gather", type, LLVMTypeOf(pointers), arguments, 4);
+}
+
+void poa_emit_scatter(poa_emitter *e, LLVMValueRef value, LLVMValueRef base, LLVMValueRef index,
+                      LLVMValueRef mask) {
+  LLVMTypeRef type = LLVMTypeOf(value), element = LLVMGetElementType(type);
+  LLVMValueRef pointers = emit_at(e, element, base, index);
+  LLVMValueRef arguments[] = {value, pointers, element_bytes(e, element), mask};
+  call_memory(e, "llvm.masked.scatter", type, LLVMTypeOf(pointers), arguments, 4);
 }
 
 LLVMValueRef poa_emit_splat(poa_emitter *e, LLVMValueRef scalar, int lanes) {

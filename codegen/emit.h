@@ -76,9 +76,12 @@ LLVMValueRef poa_emit_masked_load(poa_emitter *e, LLVMTypeRef type, LLVMValueRef
                                   LLVMValueRef mask, unsigned alignment);
 void poa_emit_masked_store(poa_emitter *e, LLVMValueRef value, LLVMValueRef pointer,
                            LLVMValueRef mask, unsigned alignment);
-/* base[index[lane]] of elements of `type`'s element type; `index` a vector of i32 or i64. */
+/* Reads or writes base[index[lane]], elements of the vector's element type; `index` is a
+ * vector of i32 or i64. Of lanes that write the same element the highest wins. */
 LLVMValueRef poa_emit_gather(poa_emitter *e, LLVMTypeRef type, LLVMValueRef base,
                              LLVMValueRef index, LLVMValueRef mask);
+void poa_emit_scatter(poa_emitter *e, LLVMValueRef value, LLVMValueRef base, LLVMValueRef index,
+                      LLVMValueRef mask);
 
 /* The same scalar in every lane; a constant stays one. */
 LLVMValueRef poa_emit_splat(poa_emitter *e, LLVMValueRef scalar, int lanes);

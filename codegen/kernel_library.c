@@ -190,10 +190,14 @@ static bool load(const poa_kernel_library *library, job *work) {
   return true;
 }
 
+static int thread_count(int64_t jobs) {
+  int cores = omp_get_max_threads();
+  return jobs < cores ? (int)jobs : cores;
+}
+
 /* Fills in the object of every job, or its error. */
 static void run_jobs(const poa_kernel_library *library, job *jobs, int64_t count) {
-  int cores = omp_get_max_threads(), threads = count < cores ? (int)count : cores;
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(thread_count(count))
   {
     LLVMTargetMachineRef machine = NULL; /* costs half a millisecond; often not needed */
 #pragma omp for schedule(dynamic)
@@ -301,7 +305,8 @@ static int64_t collect_jobs(poa_kernel_library *library, const poa_kernel_reques
 
 /* The first failure in the order of requests is reported; the rest is linked all the same. */
 static poa_status resolve(poa_kernel_library *library, const poa_kernel_request *requests,
-                          int64_t count, int64_t *kernels, job *jobs, poa_error *error) {
+                          int64_t count, int64_t *kernels, job *jobs, poa_kernel_fn *functions,
+                          poa_error *error) {
   int64_t job_count = collect_jobs(library, requests, count, kernels, jobs);
   if (job_count > 0)
     run_jobs(library, jobs, job_count);
@@ -313,6 +318,8 @@ static poa_status resolve(poa_kernel_library *library, const poa_kernel_request 
       LLVMDisposeMemoryBuffer(jobs[i].object);
     library->kernels[jobs[i].kernel].job = -1;
   }
+  for (int64_t i = 0; i < count && status == POA_OK; ++i)
+    functions[i] = library->kernels[kernels[i]].function;
   return status;
 }
 
@@ -333,9 +340,7 @@ poa_status poa_kernel_library_get(poa_kernel_library *library, const poa_kernel_
   if (!kernels || !jobs || !reserve(library, count))
     status = poa_fail(error, POA_NO_MEMORY, "out of memory for %lld kernels", (long long)count);
   else
-    status = resolve(library, requests, count, kernels, jobs, error);
-  for (int64_t i = 0; i < count && status == POA_OK; ++i)
-    functions[i] = library->kernels[kernels[i]].function;
+    status = resolve(library, requests, count, kernels, jobs, functions, error);
   free(jobs);
   free(kernels);
   library->statistics.seconds += seconds_now() - start;

@@ -123,7 +123,7 @@ static int older_first(const void *a, const void *b) {
 static void evict(int folder, int64_t max_bytes) {
   cached_files files = {0};
   list_files(folder, &files);
-  if (files.bytes > max_bytes) {
+  if (files.items && files.bytes > max_bytes) {
     qsort(files.items, files.count, sizeof *files.items, older_first);
     for (size_t i = 0; i < files.count && files.bytes > max_bytes; ++i) {
       unlinkat(folder, files.items[i].name, 0);
