@@ -79,7 +79,7 @@ const char *poa_suggestion(poa_elaborator *e, const char *name, const char *cons
                            int count);
 
 /* expression.c */
-poa_worth poa_evaluate(poa_elaborator *e, const poa_syntax *syntax);
+poa_worth poa_elaborate(poa_elaborator *e, const poa_syntax *syntax);
 poa_worth poa_evaluate_binary(poa_elaborator *e, const poa_syntax *at, const char *op,
                               poa_worth left, poa_worth right);
 bool poa_worth_is_true(poa_elaborator *e, const poa_syntax *at, poa_worth value);

@@ -162,7 +162,8 @@ static bool label_ahead(const poa_parser *p) {
     } else if (depth == 0) {
       if (punctuation && strcmp(token->text, ":") == 0)
         break;
-      bool path = (punctuation && strcmp(token->text, ".") == 0) || token->kind == TOKEN_NAME;
+      bool dot = punctuation && strcmp(token->text, ".") == 0;
+      bool path = dot || (token->kind == TOKEN_NAME && strcmp(p->tokens[at - 1].text, ".") == 0);
       if (!path)
         return false;
     }
@@ -172,7 +173,7 @@ static bool label_ahead(const poa_parser *p) {
 
 static poa_syntax *parse_labelled_call(poa_parser *p) {
   const poa_token *callee = poa_expect_name(p, "a call after the label");
-  if (label_ahead(p) || !poa_is(p, "("))
+  if (!poa_is(p, "("))
     poa_parse_failure(p, callee, "expected a call, NAME(..), after the ':' of a label");
   return parse_call(p, callee);
 }

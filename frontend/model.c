@@ -1,0 +1,290 @@
+/* model.c: loads a description with its imports and keeps what was elaborated. */
+#include "frontend/model.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "frontend/elaborate.h"
+
+#define MAX_FILE_BYTES (4 << 20)
+#define MAX_FILES 64
+
+struct poa_model {
+  poa_arena *arena;
+  const char *path, *models_dir;
+  int file_count;
+  const char *files[MAX_FILES]; /* real paths, each read once */
+  poa_diagnostics diagnostics;
+  poa_program program;
+  poa_elaborator elaborator;
+};
+
+static bool is_file(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+/* NULL with errno set. */
+static char *read_file(poa_arena *arena, const char *path) {
+  FILE *file = fopen(path, "rb");
+  if (!file)
+    return NULL;
+  char *text = poa_arena_alloc(arena, MAX_FILE_BYTES + 1);
+  size_t size = fread(text, 1, MAX_FILE_BYTES + 1, file);
+  bool good = !ferror(file) && size <= MAX_FILE_BYTES && strlen(text) == size;
+  fclose(file);
+  if (!good)
+    errno = size > MAX_FILE_BYTES ? EFBIG : EINVAL;
+  return good ? text : NULL;
+}
+
+static const char *folder_of(poa_arena *arena, const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? poa_arena_format(arena, "%.*s", (int)(slash - path), path) : ".";
+}
+
+/* Short names in messages: what the user would type. */
+static const char *shown_name(const poa_model *model, const char *path) {
+  size_t length = strlen(model->models_dir);
+  if (length && strncmp(path, model->models_dir, length) == 0 && path[length] == '/')
+    return path + length + 1;
+  return path;
+}
+
+static void load_file(poa_model *model, const char *path, const poa_import *from);
+
+static void load_import(poa_model *model, poa_import import, const char *folder) {
+  const char *beside = poa_arena_format(model->arena, "%s/%s", folder, import.path);
+  const char *shared = poa_arena_format(model->arena, "%s/%s", model->models_dir, import.path);
+  if (is_file(beside) || is_file(shared))
+    load_file(model, is_file(beside) ? beside : shared, &import);
+  else
+    poa_diagnose(&model->diagnostics, import.location, import.length,
+                 "cannot find '%s', neither beside this file nor among the models in %s",
+                 import.path, model->models_dir);
+}
+
+/* Moves `count` overrides from `first` behind those that imports brought. */
+static void move_last(poa_model *model, int first, int count) {
+  poa_program *program = &model->program;
+  int later = program->override_count - first - count;
+  if (count == 0 || later == 0)
+    return;
+  poa_const *own = poa_arena_alloc(model->arena, (size_t)count * sizeof *own);
+  memcpy(own, &program->overrides[first], (size_t)count * sizeof *own);
+  memmove(&program->overrides[first], &program->overrides[first + count],
+          (size_t)later * sizeof *own);
+  memcpy(&program->overrides[first + later], own, (size_t)count * sizeof *own);
+}
+
+/* What a file sets counts after what its imports set. */
+static void load_file(poa_model *model, const char *path, const poa_import *from) {
+  char real[PATH_MAX];
+  poa_location nowhere = {path, 1, 1};
+  if (!realpath(path, real))
+    snprintf(real, sizeof real, "%s", path);
+  for (int i = 0; i < model->file_count; i++)
+    if (strcmp(model->files[i], real) == 0)
+      return;
+  char *text = model->file_count < MAX_FILES ? read_file(model->arena, path) : NULL;
+  if (!text) {
+    poa_diagnose(&model->diagnostics, from ? from->location : nowhere, from ? from->length : 1,
+                 "cannot read '%s': %s", path,
+                 model->file_count < MAX_FILES ? strerror(errno) : "too many files");
+    return;
+  }
+  model->files[model->file_count++] = poa_arena_text(model->arena, real);
+  const char *name = poa_arena_text(model->arena, shown_name(model, path));
+  poa_diagnostics_source(&model->diagnostics, name, text);
+  poa_program *program = &model->program;
+  int first_import = program->import_count, first_override = program->override_count;
+  poa_parse_file(model->arena, name, text, &model->diagnostics, program);
+  int own_imports = program->import_count, own_overrides = program->override_count;
+  for (int i = first_import; i < own_imports; i++)
+    load_import(model, program->imports[i], folder_of(model->arena, path));
+  move_last(model, first_override, own_overrides - first_override);
+}
+
+static void add_override(poa_model *model, const char *text) {
+  poa_program *program = &model->program;
+  const char *equals = strchr(text, '=');
+  poa_location at = {"--set", 1, 1};
+  if (!equals || equals == text) {
+    poa_diagnose(&model->diagnostics, at, 1, "'%s': expected NAME=VALUE", text);
+    return;
+  }
+  poa_const override = {.name = poa_arena_format(model->arena, "%.*s", (int)(equals - text), text)};
+  const char *file = poa_arena_format(model->arena, "--set %s", override.name);
+  override.location = (poa_location){file, 1, 1};
+  override.length = (int)strlen(equals + 1);
+  poa_diagnostics_source(&model->diagnostics, file, equals + 1);
+  override.value = poa_parse_value(model->arena, file, equals + 1, &model->diagnostics);
+  if (!override.value)
+    return;
+  int count = program->override_count;
+  poa_const *grown = poa_arena_alloc(model->arena, (size_t)(count + 1) * sizeof *grown);
+  if (count)
+    memcpy(grown, program->overrides, (size_t)count * sizeof *grown);
+  grown[count] = override;
+  program->overrides = grown;
+  program->override_count++;
+}
+
+static void refuse_duplicates(poa_model *model, poa_definition **list, int count,
+                              const char *what) {
+  for (int i = 0; i < count; i++)
+    for (int j = 0; j < i; j++)
+      if (strcmp(list[i]->name, list[j]->name) == 0) {
+        poa_diagnose(&model->diagnostics, list[i]->location, list[i]->length,
+                     "the %s '%s' is defined twice", what, list[i]->name);
+        poa_diagnose_note(&model->diagnostics, list[j]->location, "first defined here");
+      }
+}
+
+/* Every entry, so that the parameter table is the whole model's. */
+static void elaborate_all(poa_model *model) {
+  poa_elaborator *e = &model->elaborator;
+  *e = (poa_elaborator){.arena = model->arena, .diagnostics = &model->diagnostics,
+                        .program = &model->program, .set = -1, .scope = ""};
+  poa_consts_open(e);
+  poa_open_lattice(e);
+  for (int i = 0; i < e->const_count && model->diagnostics.errors == 0; i++) {
+    bool found;
+    poa_const_value(e, e->consts[i].syntax->name, e->consts[i].syntax->value, &found);
+  }
+  if (model->diagnostics.errors > 0)
+    return;
+  for (int i = 0; i < model->program.entry_count; i++)
+    poa_elaborate_entry(e, model->program.entries[i]);
+  poa_finish_parameters(e);
+}
+
+static const char *find_model(poa_arena *arena, const poa_model_options *options) {
+  if (is_file(options->path))
+    return options->path;
+  const char *path = poa_arena_format(arena, "%s/%s.poa", options->models_dir, options->path);
+  return is_file(path) ? path : NULL;
+}
+
+static poa_status open_model(poa_model *model, const poa_model_options *options,
+                             poa_error *error) {
+  model->diagnostics = (poa_diagnostics){.arena = model->arena, .out = options->diagnostics};
+  model->models_dir = poa_arena_text(model->arena, options->models_dir);
+  model->path = find_model(model->arena, options);
+  if (!model->path)
+    return poa_fail(error, POA_BAD_INPUT,
+                    "no model '%s': it is neither a file nor a recipe in %s", options->path,
+                    options->models_dir);
+  model->path = poa_arena_text(model->arena, model->path);
+  load_file(model, model->path, NULL);
+  for (int i = 0; i < options->override_count; i++)
+    add_override(model, options->overrides[i]);
+  refuse_duplicates(model, model->program.modules, model->program.module_count, "module");
+  refuse_duplicates(model, model->program.entries, model->program.entry_count, "entry");
+  if (model->diagnostics.errors == 0)
+    elaborate_all(model);
+  int errors = model->diagnostics.errors;
+  if (errors == 0)
+    return POA_OK;
+  return poa_fail(error, POA_BAD_INPUT, "%s (%d error%s)", model->diagnostics.first, errors,
+                  errors == 1 ? "" : "s");
+}
+
+poa_status poa_model_load(poa_model **model, const poa_model_options *options, poa_error *error) {
+  *model = NULL;
+  poa_arena *arena = poa_arena_create();
+  if (!arena)
+    return poa_fail(error, POA_NO_MEMORY, "out of memory while loading '%s'", options->path);
+  poa_model *loaded = poa_arena_alloc(arena, sizeof *loaded);
+  loaded->arena = arena;
+  poa_status status = open_model(loaded, options, error);
+  if (status == POA_OK)
+    *model = loaded;
+  else
+    poa_arena_free(arena);
+  return status;
+}
+
+void poa_model_free(poa_model *model) {
+  if (model)
+    poa_arena_free(model->arena);
+}
+
+const char *poa_model_path(const poa_model *model) {
+  return model->path;
+}
+
+const poa_lattice *poa_model_lattice(const poa_model *model) {
+  return &model->elaborator.lattice;
+}
+
+int poa_model_entry_count(const poa_model *model) {
+  return model->program.entry_count;
+}
+
+const char *poa_model_entry_name(const poa_model *model, int index) {
+  return model->program.entries[index]->name;
+}
+
+static const poa_definition *find_entry(const poa_model *model, const char *name) {
+  for (int i = 0; i < model->program.entry_count; i++)
+    if (strcmp(model->program.entries[i]->name, name) == 0)
+      return model->program.entries[i];
+  return NULL;
+}
+
+static poa_status unknown_entry(const poa_model *model, const char *entry, poa_error *error) {
+  char names[400] = "";
+  for (int i = 0; i < model->program.entry_count; i++) {
+    size_t used = strlen(names);
+    snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "",
+             model->program.entries[i]->name);
+  }
+  return poa_fail(error, POA_BAD_INPUT, "%s has no entry '%s'; its entries are: %s", model->path,
+                  entry, *names ? names : "none");
+}
+
+poa_status poa_model_graph(poa_model *model, const char *entry, poa_arena *arena,
+                           poa_graph **graph, poa_error *error) {
+  const poa_definition *definition = find_entry(model, entry);
+  if (!definition)
+    return unknown_entry(model, entry, error);
+  poa_elaborator *e = &model->elaborator;
+  e->arena = arena;
+  *graph = poa_elaborate_entry(e, definition);
+  e->arena = model->arena;
+  (*graph)->parameters = e->parameters;
+  (*graph)->parameter_count = e->parameter_count;
+  return POA_OK;
+}
+
+bool poa_model_has_const(poa_model *model, const char *name) {
+  return poa_find_const(&model->elaborator, name) != NULL;
+}
+
+bool poa_model_number(poa_model *model, const char *name, double *value) {
+  bool found;
+  poa_worth worth = poa_const_value(&model->elaborator, name, NULL, &found);
+  if (!found || worth.kind != VALUE_NUMBER || !poa_number_is_known(&worth.number))
+    return false;
+  *value = poa_number_value(&worth.number);
+  return true;
+}
+
+const char *poa_model_extent_const(const poa_model *model, const char *entry, const char *input,
+                                   int axis) {
+  const poa_definition *definition = find_entry(model, entry);
+  for (int i = 0; definition && i < definition->formal_count; i++) {
+    const poa_formal *formal = &definition->formals[i];
+    if (strcmp(formal->name, input) != 0 || axis < 0 || axis >= formal->rank)
+      continue;
+    const poa_syntax *extent = formal->shape[axis];
+    bool is_const = extent->kind == SYNTAX_NAME &&
+                    poa_find_const((poa_elaborator *)&model->elaborator, extent->text);
+    return is_const ? extent->text : NULL;
+  }
+  return NULL;
+}
