@@ -56,7 +56,7 @@ static int grow(uint8_t *mask, int side, int wanted, poa_random *random) {
     if (fresh < 1 || fresh > wanted)
       continue;
     for (int y = r.top; y < r.top + r.height; y++)
-      memset(mask + y * side + r.left, 1, (size_t)r.width);
+      memset(&mask[y * side + r.left], 1, (size_t)r.width);
     return fresh;
   }
   return 0;

@@ -101,36 +101,53 @@ static int32_t *widen(const poa_idx *labels) {
   return wide;
 }
 
+static poa_status check_images(const poa_idx *images, const char *path, poa_error *error) {
+  const int64_t *dim = images->dim;
+  if (dim[0] > INT32_MAX)
+    return poa_fail(error, POA_BAD_INPUT, "%s: expected at most %d images, found %lld", path,
+                    INT32_MAX, (long long)dim[0]);
+  if (dim[1] > MAX_SIDE || dim[2] > MAX_SIDE)
+    return poa_fail(error, POA_BAD_INPUT,
+                    "%s: expected images of at most %d pixels a side, found %lld x %lld", path,
+                    MAX_SIDE, (long long)dim[1], (long long)dim[2]);
+  return POA_OK;
+}
+
+/* Sets *labels, which the caller frees. */
+static poa_status read_labels(int32_t **labels, const char *path, const poa_idx *images,
+                              const char *images_path, poa_error *error) {
+  poa_idx bytes;
+  poa_status status = poa_idx_read(&bytes, path, 1, error);
+  if (status != POA_OK)
+    return status;
+  if (bytes.dim[0] != images->dim[0])
+    status = poa_fail(error, POA_BAD_INPUT,
+                      "%s: expected a label for each of the %lld images of %s, found %lld", path,
+                      (long long)images->dim[0], images_path, (long long)bytes.dim[0]);
+  else
+    *labels = widen(&bytes);
+  if (status == POA_OK && !*labels)
+    status = poa_fail(error, POA_NO_MEMORY, "%s: no memory for its labels", path);
+  poa_idx_free(&bytes);
+  return status;
+}
+
 /* `labels_path` may be NULL. */
 static poa_status read_idx(poa_dataset **dataset, const char *images_path, const char *labels_path,
                            poa_error *error) {
-  poa_idx images = {0}, labels = {0};
-  int32_t *wide = NULL;
+  poa_idx images;
+  int32_t *labels = NULL;
   poa_status status = poa_idx_read(&images, images_path, 3, error);
+  if (status == POA_OK)
+    status = check_images(&images, images_path, error);
   if (status == POA_OK && labels_path)
-    status = poa_idx_read(&labels, labels_path, 1, error);
-  if (status == POA_OK && (images.dim[1] > MAX_SIDE || images.dim[2] > MAX_SIDE))
-    status = poa_fail(error, POA_BAD_INPUT,
-                      "%s: expected images of at most %d pixels a side, "
-                      "found %lld x %lld",
-                      images_path, MAX_SIDE, (long long)images.dim[1], (long long)images.dim[2]);
-  if (status == POA_OK && images.dim[0] > INT32_MAX)
-    status = poa_fail(error, POA_BAD_INPUT, "%s: expected at most %d images, found %lld",
-                      images_path, INT32_MAX, (long long)images.dim[0]);
-  if (status == POA_OK && labels_path && labels.dim[0] != images.dim[0])
-    status = poa_fail(error, POA_BAD_INPUT,
-                      "%s: expected a label for each of the %lld images of %s, found %lld",
-                      labels_path, (long long)images.dim[0], images_path, (long long)labels.dim[0]);
-  if (status == POA_OK && labels_path && !(wide = widen(&labels)))
-    status = poa_fail(error, POA_NO_MEMORY, "%s: no memory for its labels", labels_path);
-  if (status == POA_OK) {
-    status = poa_dataset_create(dataset, images.dim[0], 1, (int)images.dim[1], (int)images.dim[2],
-                                images.data, wide, error);
-    images.data = NULL;
+    status = read_labels(&labels, labels_path, &images, images_path, error);
+  if (status != POA_OK) {
+    poa_idx_free(&images);
+    return status;
   }
-  poa_idx_free(&images);
-  poa_idx_free(&labels);
-  return status;
+  return poa_dataset_create(dataset, images.dim[0], 1, (int)images.dim[1], (int)images.dim[2],
+                            images.data, labels, error);
 }
 
 /* Sets `path` to FOLDER/NAME or FOLDER/NAME.gz, whichever is there. */

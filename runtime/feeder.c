@@ -72,9 +72,11 @@ static poa_status start_thread(poa_feeder *f, poa_error *error) {
 
 static poa_status create_slots(poa_feeder *f, poa_error *error) {
   size_t bytes = (size_t)poa_preparation_bytes(f->preparation);
-  for (int i = 0; i < SLOTS; i++)
-    if (!(f->slots[i] = aligned_alloc(POA_ALIGNMENT, bytes)))
+  for (int i = 0; i < SLOTS; i++) {
+    f->slots[i] = aligned_alloc(POA_ALIGNMENT, bytes);
+    if (!f->slots[i])
       return poa_fail(error, POA_NO_MEMORY, "no memory to prepare %zu bytes of images", bytes);
+  }
   return POA_OK;
 }
 

@@ -88,7 +88,7 @@ static poa_status read_header(reader *r, poa_idx *idx, int rank, poa_error *erro
                     (long long)size);
   idx->rank = rank;
   for (int axis = 0; axis < rank; axis++) {
-    const unsigned char *b = header + 4 + 4 * axis;
+    const unsigned char *b = &header[4 + 4 * axis];
     idx->dim[axis] = (int64_t)b[0] << 24 | b[1] << 16 | b[2] << 8 | b[3];
   }
   return POA_OK;

@@ -311,6 +311,13 @@ poa_status poa_preparation_make(poa_preparation *preparation, int64_t step, char
   return status;
 }
 
+static bool same_arguments(const prepared_input *input, const poa_bound_source *source) {
+  for (int i = 0; i < POA_SOURCE_MAX_PARAMETERS; i++)
+    if (input->value[i] != source->value[i])
+      return false;
+  return true;
+}
+
 poa_status poa_preparation_find(const poa_preparation *preparation, const poa_bound_source *source,
                                 int64_t *offset, int64_t *bytes, poa_error *error) {
   for (int i = 0; preparation && i < preparation->count; i++) {
@@ -318,7 +325,7 @@ poa_status poa_preparation_find(const poa_preparation *preparation, const poa_bo
     if (strcmp(input->name, source->input->name) != 0)
       continue;
     if (input->row != source->row || !poa_shapes_equal(input->shape, source->input->shape) ||
-        memcmp(input->value, source->value, sizeof input->value) != 0)
+        !same_arguments(input, source))
       break;
     *offset = input->offset;
     *bytes = input->bytes;
