@@ -1,0 +1,452 @@
+/* lower.c: see lower.h. */
+#include "codegen/lower.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codegen/barriers.h"
+#include "codegen/cluster.h"
+
+typedef struct lowering {
+  const poa_graph *graph;
+  const poa_target *target;
+  poa_arena *arena;
+  poa_error *error;
+  int kernel_count;
+  uint32_t *first, *end; /* nodes of kernel k lie in [first[k], end[k]) */
+  int64_t *parameter_offset;
+  poa_kernel *kernels;
+  poa_lowered *out;
+} lowering;
+
+static void *allocate(const lowering *l, int count, size_t size) {
+  return poa_arena_alloc(l->arena, (size_t)count * size);
+}
+
+static int64_t bytes_of(poa_dtype dtype) {
+  return dtype == POA_BOOL ? 1 : 4;
+}
+
+static poa_plan_dtype plan_dtype(poa_dtype dtype) {
+  return dtype == POA_F32 ? POA_PLAN_F32 : dtype == POA_I32 ? POA_PLAN_I32 : POA_PLAN_BOOL;
+}
+
+static poa_plan_shape plan_shape(const poa_type *type) {
+  poa_plan_shape shape = {.rank = type->rank};
+  for (int a = 0; a < type->rank; a++)
+    shape.dim[a] = type->dim[a].value;
+  return shape;
+}
+
+/* Buffers. */
+
+static poa_status find_root(const lowering *l, poa_value root, poa_plan_space *space,
+                            int64_t *offset) {
+  const poa_node *node = poa_node_of(l->graph, root);
+  *space = POA_SPACE_ARENA;
+  *offset = node->storage.place;
+  if (node->op == POA_OP_parameter) {
+    int number = poa_graph_find_parameter(l->graph, poa_node_string(node, "set"),
+                                          poa_node_string(node, "name"));
+    *space = POA_SPACE_PARAMETERS;
+    *offset = number < 0 ? -1 : l->parameter_offset[number];
+  }
+  if (*offset < 0)
+    return poa_fail(l->error, POA_UNSUPPORTED,
+                    "the buffer of %%%u (%s) has no place, a bug of poa: run schedule before code "
+                    "is generated",
+                    root, poa_op_table(node->op)->name);
+  return POA_OK;
+}
+
+static poa_status buffer_of(const lowering *l, const poa_use *use, poa_plan_buffer *buffer) {
+  int64_t offset;
+  if (find_root(l, use->root, &buffer->space, &offset))
+    return POA_UNSUPPORTED;
+  buffer->offset = offset + use->offset * bytes_of(use->dtype);
+  buffer->bytes = use->span * bytes_of(use->dtype);
+  return POA_OK;
+}
+
+static bool is_dense(const poa_use *use) {
+  int64_t stride = 1;
+  for (int a = use->rank - 1; a >= 0; a--) {
+    if (use->extent[a] != 1 && use->stride[a] != stride)
+      return false;
+    stride *= use->extent[a];
+  }
+  return true;
+}
+
+static poa_status check_dense(const lowering *l, const poa_use *use, const char *what) {
+  if (is_dense(use))
+    return POA_OK;
+  return poa_fail(l->error, POA_UNSUPPORTED,
+                  "%s must be dense in memory, but %%%u is strided, a bug of poa's layout", what,
+                  use->root);
+}
+
+/* Requests and labels. */
+
+static void write_shape(FILE *out, const poa_cluster *c) {
+  for (int a = 0; a < c->rank; a++)
+    fprintf(out, "%s%lld", a ? "x" : " ", (long long)c->extent[a]);
+}
+
+#define MOST_OPS 8
+
+static char *label_cluster(const lowering *l, const poa_cluster *c, const char *family) {
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+  if (!out)
+    return poa_arena_text(l->arena, family);
+  fputs(family, out);
+  write_shape(out, c);
+  int written = 0;
+  for (int v = 0; v < c->value_count; v++) {
+    poa_op op = c->values[v].op;
+    if (op == POA_OP_input || op == POA_OP_constant)
+      continue;
+    if (written++ < MOST_OPS)
+      fprintf(out, " %s", poa_op_table(op)->name);
+  }
+  if (written > MOST_OPS)
+    fprintf(out, " and %d more", written - MOST_OPS);
+  if (written == 0)
+    fputs(" copy", out);
+  fclose(out);
+  char *label = poa_arena_text(l->arena, text);
+  free(text);
+  return label;
+}
+
+static char *label_gemm(const lowering *l, const poa_gemm *g) {
+  int64_t batch = 1;
+  for (int i = 0; i < g->batch_rank; i++)
+    batch *= g->batch[i];
+  return poa_arena_format(l->arena, "gemm %lldx %lldx%lldx%lld%s", (long long)batch,
+                          (long long)g->m, (long long)g->n, (long long)g->k,
+                          g->accumulate ? " +=" : "");
+}
+
+static char *gemm_key(const lowering *l, const poa_gemm *gemm) {
+  int length = poa_gemm_key(gemm, NULL, 0);
+  char *key = poa_arena_alloc(l->arena, (size_t)length + 1);
+  poa_gemm_key(gemm, key, (size_t)length + 1);
+  return key;
+}
+
+static void request_cluster(const lowering *l, const poa_kernel *k, poa_plan_launch *launch,
+                            poa_kernel_request *request) {
+  bool columns = k->kind == POA_KERNEL_COLUMNS;
+  launch->family = columns ? "columns" : k->cluster->rank ? "rows" : "scalar";
+  launch->label = label_cluster(l, k->cluster, launch->family);
+  launch->tiles = columns ? poa_columns_tiles(k->cluster, l->target) : poa_rows_tiles(k->cluster);
+  request->key = poa_cluster_key(k->cluster, l->arena);
+  request->emit = columns ? poa_columns_emit : poa_rows_emit;
+  request->description = k->cluster;
+}
+
+static void request_gemm(const lowering *l, const poa_kernel *k, poa_plan_launch *launch,
+                         poa_kernel_request *request) {
+  launch->family = "gemm";
+  launch->label = label_gemm(l, k->gemm);
+  launch->tiles = poa_gemm_tiles(k->gemm, l->target);
+  request->key = gemm_key(l, k->gemm);
+  request->emit = poa_gemm_emit;
+  request->description = k->gemm;
+}
+
+static void request_scatter(const lowering *l, const poa_kernel *k, poa_plan_launch *launch,
+                            poa_kernel_request *request) {
+  launch->family = "scatter";
+  launch->label = poa_arena_format(l->arena, "scatter %lld rows", (long long)k->scatter->count);
+  launch->tiles = poa_scatter_tiles(k->scatter);
+  request->key = poa_scatter_key(k->scatter, l->arena);
+  request->emit = poa_scatter_emit;
+  request->description = k->scatter;
+}
+
+/* External calls. */
+
+static const poa_external *find_external(const poa_graph *graph, const char *name) {
+  for (int i = 0; i < graph->external_count; i++)
+    if (!strcmp(graph->externals[i].name, name))
+      return &graph->externals[i];
+  return NULL;
+}
+
+static poa_plan_argument plan_argument(const poa_c_argument *a, int operand_count) {
+  static const poa_plan_argument_kind kinds[] = {[POA_C_TENSOR] = POA_ARGUMENT_POINTER,
+                                                 [POA_C_INT] = POA_ARGUMENT_INT,
+                                                 [POA_C_INT64] = POA_ARGUMENT_INT64,
+                                                 [POA_C_FLOAT] = POA_ARGUMENT_FLOAT,
+                                                 [POA_C_DOUBLE] = POA_ARGUMENT_DOUBLE};
+  poa_plan_argument argument = {kinds[a->kind], a->integer, a->real};
+  if (a->kind == POA_C_TENSOR && a->integer < 0)
+    argument.integer = operand_count; /* the result is the last buffer */
+  return argument;
+}
+
+static poa_status lower_external(const lowering *l, const poa_kernel *k, poa_plan_launch *launch) {
+  const char *name = poa_node_string(k->call, "external");
+  const poa_external *external = find_external(l->graph, name);
+  if (!external)
+    return poa_fail(l->error, POA_BAD_INPUT, "call of '%s', which no extern declares", name);
+  for (int i = 0; i < k->use_count; i++)
+    if (check_dense(l, &k->uses[i], "an operand or result of an external function"))
+      return POA_UNSUPPORTED;
+  poa_plan_argument *arguments = allocate(l, external->argument_count, sizeof *arguments);
+  for (int i = 0; i < external->argument_count; i++)
+    arguments[i] = plan_argument(&external->arguments[i], k->call->operand_count);
+  poa_plan_external *out = allocate(l, 1, sizeof *out);
+  *out = (poa_plan_external){external->symbol, external->argument_count, arguments};
+  launch->external = out;
+  launch->family = "external";
+  launch->label = poa_arena_format(l->arena, "external %s", external->symbol);
+  launch->tiles = 1;
+  return POA_OK;
+}
+
+/* Launches. */
+
+static poa_status lower_kernel(const lowering *l, int number, int *local) {
+  poa_kernel *k = &l->kernels[number];
+  poa_plan_launch *launch = &l->out->launches[number];
+  poa_kernel_request *request = &l->out->requests[number];
+  if (poa_classify(l->graph, l->first[number], l->end[number], number, local, l->arena, k,
+                   l->error))
+    return POA_UNSUPPORTED;
+  poa_plan_buffer *buffers = allocate(l, k->use_count, sizeof *buffers);
+  for (int i = 0; i < k->use_count; i++)
+    if (buffer_of(l, &k->uses[i], &buffers[i]))
+      return POA_UNSUPPORTED;
+  *launch = (poa_plan_launch){.buffer_count = k->use_count, .buffers = buffers, .flops = k->flops};
+  switch (k->kind) {
+  case POA_KERNEL_GEMM:
+    request_gemm(l, k, launch, request);
+    return POA_OK;
+  case POA_KERNEL_ROWS:
+  case POA_KERNEL_COLUMNS:
+    request_cluster(l, k, launch, request);
+    return POA_OK;
+  case POA_KERNEL_SCATTER:
+    request_scatter(l, k, launch, request);
+    return POA_OK;
+  case POA_KERNEL_EXTERNAL:
+    break;
+  }
+  return lower_external(l, k, launch);
+}
+
+static void find_kernels(lowering *l) {
+  for (uint32_t v = 0; v < l->graph->node_count; v++)
+    if (l->graph->nodes[v].kernel >= l->kernel_count)
+      l->kernel_count = l->graph->nodes[v].kernel + 1;
+  l->first = allocate(l, l->kernel_count, sizeof *l->first);
+  l->end = allocate(l, l->kernel_count, sizeof *l->end);
+  for (uint32_t v = 0; v < l->graph->node_count; v++) {
+    int k = l->graph->nodes[v].kernel;
+    if (k < 0)
+      continue;
+    if (l->end[k] == 0)
+      l->first[k] = v;
+    l->end[k] = v + 1;
+  }
+}
+
+static poa_status lower_kernels(lowering *l) {
+  find_kernels(l);
+  l->kernels = allocate(l, l->kernel_count, sizeof *l->kernels);
+  l->out->launches = allocate(l, l->kernel_count, sizeof *l->out->launches);
+  l->out->requests = allocate(l, l->kernel_count, sizeof *l->out->requests);
+  const poa_use **uses = allocate(l, l->kernel_count, sizeof *uses);
+  int *local = allocate(l, (int)l->graph->node_count, sizeof *local);
+  for (uint32_t v = 0; v < l->graph->node_count; v++)
+    local[v] = -1;
+  for (int k = 0; k < l->kernel_count; k++) {
+    if (lower_kernel(l, k, local))
+      return POA_UNSUPPORTED;
+    uses[k] = l->kernels[k].uses;
+  }
+  poa_place_barriers(l->out->launches, l->kernel_count, uses, l->arena);
+  l->out->plan->launches = l->out->launches;
+  l->out->plan->launch_count = l->kernel_count;
+  return POA_OK;
+}
+
+/* Parameters, inputs, outputs. */
+
+static poa_status initializer_of(const lowering *l, const poa_parameter *parameter,
+                                 poa_initializer *initializer) {
+  static const char *const names[] = {[POA_INIT_CONSTANT] = "constant",
+                                      [POA_INIT_TRUNC_NORMAL] = "trunc_normal",
+                                      [POA_INIT_NORMAL] = "normal",
+                                      [POA_INIT_UNIFORM] = "uniform",
+                                      [POA_INIT_COPY] = "copy"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (!strcmp(names[i], parameter->initializer)) {
+      *initializer = (poa_initializer)i;
+      return POA_OK;
+    }
+  return poa_fail(l->error, POA_BAD_INPUT,
+                  "parameter '%s' has the unknown initializer '%s'; known are constant, normal, "
+                  "trunc_normal, uniform and copy",
+                  parameter->name, parameter->initializer);
+}
+
+static poa_status lower_parameters(lowering *l) {
+  const poa_graph *graph = l->graph;
+  poa_plan_parameter *out = allocate(l, graph->parameter_count, sizeof *out);
+  l->parameter_offset = allocate(l, graph->parameter_count, sizeof *l->parameter_offset);
+  int64_t offset = 0;
+  for (int i = 0; i < graph->parameter_count; i++) {
+    const poa_parameter *parameter = &graph->parameters[i];
+    out[i] = (poa_plan_parameter){.set = parameter->set,
+                                  .name = parameter->name,
+                                  .shape = plan_shape(&parameter->file_type),
+                                  .offset = offset,
+                                  .a = parameter->argument,
+                                  .copy_of = parameter->copy_of};
+    if (initializer_of(l, parameter, &out[i].initializer))
+      return POA_BAD_INPUT;
+    l->parameter_offset[i] = offset;
+    int64_t bytes = poa_type_elements(parameter->type) * bytes_of(parameter->type.dtype);
+    offset = (offset + bytes + POA_ALIGNMENT - 1) / POA_ALIGNMENT * POA_ALIGNMENT;
+  }
+  l->out->plan->parameters = out;
+  l->out->plan->parameter_count = graph->parameter_count;
+  l->out->plan->parameter_bytes = offset;
+  return POA_OK;
+}
+
+static const poa_plan_source_argument *source_arguments(const lowering *l, const poa_input *input) {
+  poa_plan_source_argument *out = allocate(l, input->argument_count, sizeof *out);
+  for (int i = 0; i < input->argument_count; i++)
+    out[i] = (poa_plan_source_argument){input->arguments[i].name, input->arguments[i].value,
+                                        input->arguments[i].text};
+  return out;
+}
+
+static poa_status lower_input(const lowering *l, const poa_input *input, poa_value v,
+                              poa_plan_input *out) {
+  const poa_node *node = poa_node_of(l->graph, v);
+  *out = (poa_plan_input){.name = input->name,
+                          .dtype = plan_dtype(node->type.dtype),
+                          .shape = plan_shape(&node->type),
+                          .source = input->source,
+                          .argument_count = input->argument_count,
+                          .arguments = source_arguments(l, input),
+                          .use = input->use};
+  if (poa_check_stored(l->graph, v, l->error))
+    return POA_UNSUPPORTED;
+  poa_use use = poa_use_of(node, &node->type, 0);
+  if (check_dense(l, &use, "an input"))
+    return POA_UNSUPPORTED;
+  return buffer_of(l, &use, &out->buffer);
+}
+
+/* The node that reads an input, or POA_NO_VALUE. */
+static poa_value find_input_node(const poa_graph *graph, const char *name) {
+  for (uint32_t v = 0; v < graph->node_count; v++)
+    if (graph->nodes[v].op == POA_OP_input &&
+        !strcmp(poa_node_string(&graph->nodes[v], "name"), name))
+      return v;
+  return POA_NO_VALUE;
+}
+
+static poa_status lower_inputs(lowering *l) {
+  poa_plan *plan = l->out->plan;
+  poa_plan_input *out = allocate(l, l->graph->input_count, sizeof *out);
+  for (int i = 0; i < l->graph->input_count; i++) {
+    poa_value v = find_input_node(l->graph, l->graph->inputs[i].name);
+    if (v == POA_NO_VALUE)
+      continue;
+    if (lower_input(l, &l->graph->inputs[i], v, &out[plan->input_count++]))
+      return POA_UNSUPPORTED;
+  }
+  plan->inputs = out;
+  return POA_OK;
+}
+
+static poa_plan_output_kind output_kind(const char *kind) {
+  if (!strcmp(kind, "report"))
+    return POA_OUTPUT_REPORT;
+  return !strcmp(kind, "probe") ? POA_OUTPUT_PROBE : POA_OUTPUT_RESULT;
+}
+
+static poa_status lower_output(const lowering *l, const poa_node *node, poa_plan_output *out) {
+  const poa_node *value = poa_node_of(l->graph, node->operands[0]);
+  *out = (poa_plan_output){.name = poa_node_string(node, "name"),
+                           .kind = output_kind(poa_node_string(node, "kind")),
+                           .dtype = plan_dtype(value->type.dtype),
+                           .shape = plan_shape(&value->type)};
+  if (poa_check_stored(l->graph, node->operands[0], l->error))
+    return POA_UNSUPPORTED;
+  poa_use use = poa_use_of(value, &value->type, 0);
+  if (check_dense(l, &use, "an output"))
+    return POA_UNSUPPORTED;
+  return buffer_of(l, &use, &out->buffer);
+}
+
+static poa_status lower_outputs(lowering *l) {
+  poa_plan *plan = l->out->plan;
+  int count = 0;
+  for (uint32_t v = 0; v < l->graph->node_count; v++)
+    count += l->graph->nodes[v].op == POA_OP_output;
+  poa_plan_output *out = allocate(l, count, sizeof *out);
+  for (uint32_t v = 0; v < l->graph->node_count; v++)
+    if (l->graph->nodes[v].op == POA_OP_output &&
+        lower_output(l, &l->graph->nodes[v], &out[plan->output_count++]))
+      return POA_UNSUPPORTED;
+  plan->outputs = out;
+  return POA_OK;
+}
+
+poa_status poa_lower_launches(const poa_graph *scheduled, const poa_target *target,
+                              poa_arena *arena, poa_lowered *lowered, poa_error *error) {
+  lowering l = {
+      .graph = scheduled, .target = target, .arena = arena, .error = error, .out = lowered};
+  *lowered = (poa_lowered){.plan = poa_arena_alloc(arena, sizeof *lowered->plan)};
+  lowered->plan->entry = scheduled->name;
+  lowered->plan->arena_bytes = scheduled->arena_bytes;
+  if (scheduled->arena_bytes < 0)
+    return poa_fail(error, POA_UNSUPPORTED,
+                    "graph '%s' has no schedule yet: run the pass schedule first", scheduled->name);
+  poa_status status = lower_parameters(&l);
+  status = status ? status : lower_kernels(&l);
+  status = status ? status : lower_inputs(&l);
+  return status ? status : lower_outputs(&l);
+}
+
+/* Asks the library for all kernels at once, so that it compiles them on all cores. */
+static poa_status compile(const poa_lowered *lowered, poa_kernel_library *library, poa_arena *arena,
+                          poa_error *error) {
+  size_t most = (size_t)lowered->plan->launch_count;
+  poa_kernel_request *requests = poa_arena_alloc(arena, most * sizeof *requests);
+  poa_kernel_fn *functions = poa_arena_alloc(arena, most * sizeof *functions);
+  int64_t count = 0;
+  for (size_t i = 0; i < most; i++)
+    if (lowered->requests[i].emit)
+      requests[count++] = lowered->requests[i];
+  poa_status status = poa_kernel_library_get(library, requests, count, functions, error);
+  if (status)
+    return status;
+  count = 0;
+  for (size_t i = 0; i < most; i++)
+    if (lowered->requests[i].emit)
+      lowered->launches[i].kernel = functions[count++];
+  return POA_OK;
+}
+
+poa_status poa_lower(const poa_graph *scheduled, poa_kernel_library *library, poa_arena *arena,
+                     poa_plan **plan, poa_error *error) {
+  poa_lowered lowered;
+  poa_status status =
+      poa_lower_launches(scheduled, poa_kernel_library_target(library), arena, &lowered, error);
+  status = status ? status : compile(&lowered, library, arena, error);
+  *plan = status ? NULL : lowered.plan;
+  return status;
+}
