@@ -1,0 +1,104 @@
+/* fusion.h: what the steps of fuse share.
+ *
+ * Kernels stand in a list; the number of a kernel is its position, and positions are a
+ * topological order at all times: whatever a kernel reads from memory, an earlier one wrote.
+ * So a node may enter any kernel that stands at or behind the kernels of its operands, two
+ * kernels may become one where everything between them allows it, and no step ever has to
+ * search for a cycle. A kernel that was emptied keeps its number until fuse.c closes the gaps.
+ *
+ *   form_kernels.c   a first kernel for every node, walking forwards
+ *   merge_kernels.c  kernels that stand side by side or one behind the other become one
+ *   repeat_cheap.c   values computed again by each kernel that wants them
+ *   place_assigns.c  where parameters are written
+ *   fuse.c           the pass: prepares, runs the steps, writes the graph */
+#ifndef POA_PASSES_FUSION_H
+#define POA_PASSES_FUSION_H
+
+#include "ir/ir.h"
+
+/* As docs/kernels.md has them. */
+typedef enum poa_fused_kind {
+  POA_FUSED_ROWS,    /* rank 0: scalars */
+  POA_FUSED_COLUMNS,
+  POA_FUSED_ALONE, /* gemm, scatter, external: nothing else enters */
+} poa_fused_kind;
+
+enum { POA_FUSED_NONE = -1, POA_FUSED_MOST_NODES = 500 };
+#define POA_FUSED_END UINT32_MAX
+
+/* A node of the graph, or a twin of one: the same value computed by another kernel. */
+typedef struct poa_fused_node {
+  const poa_node *node;    /* op, type and attributes; not its operands */
+  poa_value *operands;     /* indices of fused nodes */
+  uint32_t order;          /* sorting by it gives operands before uses */
+  int kernel;              /* or POA_FUSED_NONE */
+  bool live;               /* an effect depends on it */
+  uint32_t next;           /* of the same kernel, or POA_FUSED_END */
+  uint32_t twin;           /* next node that computes the same, or POA_FUSED_END */
+  uint32_t *users;         /* live nodes that read it, each once */
+  int user_count;
+} poa_fused_node;
+
+typedef struct poa_fused_kernel {
+  poa_fused_kind kind;
+  poa_type domain;
+  unsigned reduced; /* columns: set of axes */
+  bool simple;      /* rows: all values are full, element-wise, gather or iota */
+  uint32_t first, last;
+  int node_count;   /* 0: emptied */
+  int next_scalars; /* next kernel of scalars, or -1 */
+} poa_fused_kernel;
+
+typedef struct poa_fusion {
+  poa_graph *graph;
+  poa_arena *scratch;
+  poa_fused_node *nodes;
+  uint32_t count, capacity;
+  poa_fused_kernel *kernels;
+  int kernel_count, kernel_capacity;
+  int first_scalars, last_scalars; /* kernels of scalars, in order; -1: none */
+} poa_fusion;
+
+static inline poa_fused_node *poa_fused(const poa_fusion *f, poa_value value) {
+  return &f->nodes[value];
+}
+static inline const poa_node *poa_fused_op(const poa_fusion *f, poa_value value) {
+  return f->nodes[value].node;
+}
+
+/* fuse.c */
+
+/* A new kernel at the end of the list. */
+int poa_fusion_open(poa_fusion *f, poa_fused_kind kind, const poa_type *domain);
+/* Puts a node into a kernel. */
+void poa_fusion_enter(poa_fusion *f, poa_value value, int kernel);
+/* A new node that computes what `value` does, from the same operands, in no kernel yet. */
+poa_value poa_fusion_twin(poa_fusion *f, poa_value value);
+
+/* form_kernels.c */
+
+void poa_form_kernels(poa_fusion *f);
+/* Whether kernels pass the value on in registers, element by element; otherwise readers
+ * find it in memory and stand behind its kernel. */
+bool poa_fused_direct(const poa_fusion *f, poa_value value);
+/* The last kernel that must be over before `value` can be read from memory; -1: none. */
+int poa_fused_ready(const poa_fusion *f, poa_value value);
+/* Whether `node` repeats rows along the last axis of its type. */
+bool poa_fused_repeats_rows(const poa_fusion *f, poa_value value);
+
+/* merge_kernels.c */
+
+/* Moves kernels into the first kernel that reads them. */
+void poa_sink_kernels(poa_fusion *f);
+/* Moves kernels into an earlier one that reads the same full value. */
+void poa_join_siblings(poa_fusion *f);
+
+/* repeat_cheap.c */
+
+void poa_repeat_cheap(poa_fusion *f);
+
+/* place_assigns.c */
+
+void poa_place_assigns(poa_fusion *f);
+
+#endif
