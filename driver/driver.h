@@ -1,0 +1,70 @@
+/* driver.h: the `poa` command: one file per sub-command and what they share. */
+#ifndef POA_DRIVER_H
+#define POA_DRIVER_H
+
+#include "frontend/model.h"
+#include "passes/passes.h"
+#include "poa.h"
+
+/* flags.c: the command line, by getopt_long */
+
+#define POA_MAX_OVERRIDES 128
+#define POA_MAX_PLUGINS 16
+#define POA_MAX_ARGUMENTS 8
+
+typedef struct poa_flags {
+  int argument_count;
+  const char *arguments[POA_MAX_ARGUMENTS]; /* what is no flag, in order */
+  int override_count;
+  const char *overrides[POA_MAX_OVERRIDES]; /* --set NAME=VALUE, split at commas */
+  int plugin_count;
+  const char *plugins[POA_MAX_PLUGINS];
+  const char *data, *out, *at, *entry, *after, *passes, *cpu, *cache, *report;
+  int64_t steps, threads, seed, every, limit; /* -1: not given */
+  double scale;                               /* 1 if not given */
+  bool resume, print_after_all, all, knn, linear, json, list, quiet, verify, probes, no_cache;
+} poa_flags;
+
+typedef struct poa_command {
+  const char *name;
+  int (*run)(const poa_flags *flags); /* the exit status */
+  const char *accepted;               /* the flags it takes, "set,data,steps" */
+  int min_arguments, max_arguments;
+  const char *usage;   /* one line */
+  const char *summary; /* one line */
+  const char *help;    /* what `poa help NAME` adds */
+} poa_command;
+
+/* commands.c */
+extern const poa_command poa_commands[];
+extern const int poa_command_count;
+const poa_command *poa_find_command(const char *name);
+
+/* Parses argv[0..] after the command's name; strings belong to `arena` or argv. */
+poa_status poa_flags_parse(const poa_command *command, int argc, char **argv, poa_arena *arena,
+                           poa_flags *flags, poa_error *error);
+/* Describes every flag that `command` takes, a line each. */
+void poa_flags_describe(const poa_command *command, FILE *out);
+
+/* models.c: where recipes are */
+const char *poa_models_dir(void);
+/* Loads flags->arguments[0] with its overrides; errors are shown on stderr. */
+poa_status poa_load_model(const poa_flags *flags, poa_model **model, poa_error *error);
+
+/* points.c: points of a lattice as text, "width=256,depth=8" */
+poa_status poa_point_parse(const poa_lattice *lattice, const char *text, poa_point *point,
+                           poa_error *error);
+int poa_point_print(const poa_lattice *lattice, const poa_point *point, char *out, size_t size);
+
+/* Prints the message and gives the exit status: 1, or 130 for an interruption. */
+int poa_report_failure(const poa_error *error);
+
+int poa_train(const poa_flags *flags);
+int poa_eval(const poa_flags *flags);
+int poa_ir(const poa_flags *flags);
+int poa_opt(const poa_flags *flags);
+int poa_info(const poa_flags *flags);
+int poa_replay(const poa_flags *flags);
+int poa_bench(const poa_flags *flags);
+
+#endif
