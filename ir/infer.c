@@ -128,8 +128,6 @@ static poa_status infer_convert(call *c) {
 static poa_status infer_select(call *c) {
   const poa_type *condition = operand(c, 0), *x = operand(c, 1), *y = operand(c, 2);
   *c->result = *x;
-  if (condition->dtype != POA_BOOL)
-    return FAIL(c, "the condition is %s, expected a bool", WORDS(c, condition));
   if (!poa_type_equal(&c->graph->lattice, x, y))
     return FAIL(c, "its two choices differ: %s and %s", WORDS(c, x), WORDS(c, y));
   if (!same_shape(c, condition, x))

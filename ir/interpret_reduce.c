@@ -75,35 +75,43 @@ poa_status poa_interpret_argmax(const poa_interpreter *in, const poa_node *node,
   return POA_OK;
 }
 
-/* log sum exp of a row, computed from its maximum so that exp stays in range. */
-static double log_sum_exp(const double *x, int64_t count) {
+/* Shifts a row so that its largest is 0, which keeps exp in range; returns sum exp. */
+static double shift_row(const double *x, int64_t count, double *y) {
   double most = x[largest(x, count, 1)], sum = 0;
-  for (int64_t i = 0; i < count; i++)
-    sum += exp(x[i] - most);
-  return most + log(sum);
+  for (int64_t i = 0; i < count; i++) {
+    y[i] = x[i] - most;
+    sum += exp(y[i]);
+  }
+  return sum;
+}
+
+static int64_t last_extent(const poa_type *type) {
+  return type->rank ? type->dim[type->rank - 1].value : 1;
+}
+
+poa_status poa_interpret_softmax(const poa_interpreter *in, const poa_node *node,
+                                 const poa_tensor *const *x, poa_tensor *y) {
+  (void)in;
+  (void)node;
+  int64_t elements = poa_type_elements(y->type), count = last_extent(&y->type);
+  for (int64_t row = 0; row < elements; row += count) {
+    double sum = shift_row(x[0]->data + row, count, y->data + row);
+    for (int64_t i = row; i < row + count; i++)
+      y->data[i] = exp(y->data[i]) / sum;
+  }
+  return POA_OK;
 }
 
 poa_status poa_interpret_log_softmax(const poa_interpreter *in, const poa_node *node,
                                      const poa_tensor *const *x, poa_tensor *y) {
   (void)in;
   (void)node;
-  int rank = x[0]->type.rank;
-  int64_t elements = poa_type_elements(y->type);
-  int64_t count = rank ? x[0]->type.dim[rank - 1].value : 1;
+  int64_t elements = poa_type_elements(y->type), count = last_extent(&y->type);
   for (int64_t row = 0; row < elements; row += count) {
-    double total = log_sum_exp(x[0]->data + row, count);
+    double sum = shift_row(x[0]->data + row, count, y->data + row);
     for (int64_t i = row; i < row + count; i++)
-      y->data[i] = x[0]->data[i] - total;
+      y->data[i] -= log(sum);
   }
-  return POA_OK;
-}
-
-poa_status poa_interpret_softmax(const poa_interpreter *in, const poa_node *node,
-                                 const poa_tensor *const *x, poa_tensor *y) {
-  poa_interpret_log_softmax(in, node, x, y);
-  int64_t elements = poa_type_elements(y->type);
-  for (int64_t i = 0; i < elements; i++)
-    y->data[i] = exp(y->data[i]);
   return POA_OK;
 }
 
