@@ -22,7 +22,7 @@ static const char *or_empty(const char *text) {
   return text ? text : "";
 }
 
-static poa_status write_tensors(const char *path, const poa_tensor *tensors, int count,
+static poa_status write_tensors(const char *path, const poa_file_tensor *tensors, int count,
                                 const poa_checkpoint_info *info, poa_error *error) {
   char step[24], seed[24], deck_position[24];
   snprintf(step, sizeof step, "%lld", (long long)info->step);
@@ -44,14 +44,14 @@ static poa_status write_tensors(const char *path, const poa_tensor *tensors, int
 poa_status poa_checkpoint_save(const char *path, const poa_parameter_store *store,
                                const poa_checkpoint_info *info, poa_error *error) {
   const poa_plan *plan = poa_parameter_store_plan(store);
-  poa_tensor *tensors = calloc((size_t)plan->parameter_count + 1, sizeof *tensors);
+  poa_file_tensor *tensors = calloc((size_t)plan->parameter_count + 1, sizeof *tensors);
   bool complete = tensors;
   for (int i = 0; complete && i < plan->parameter_count; i++) {
     const poa_plan_parameter *parameter = &plan->parameters[i];
-    tensors[i] = (poa_tensor){.name = parameter_key(parameter),
-                              .dtype = POA_TENSOR_F32,
-                              .shape = parameter->shape,
-                              .data = poa_parameter_store_values(store, parameter)};
+    tensors[i] = (poa_file_tensor){.name = parameter_key(parameter),
+                                   .dtype = POA_TENSOR_F32,
+                                   .shape = parameter->shape,
+                                   .data = poa_parameter_store_values(store, parameter)};
     complete = tensors[i].name;
   }
   poa_status status = complete
@@ -121,23 +121,23 @@ poa_status poa_checkpoint_read_info(const poa_safetensors *file, poa_checkpoint_
 /* Loading. Pairs are found and checked first, then all values are copied. */
 
 typedef struct tensor_pair {
-  const poa_tensor *tensor;
+  const poa_file_tensor *tensor;
   const poa_plan_parameter *parameter;
 } tensor_pair;
 
-static const poa_tensor *find_tensor(const poa_safetensors *file, const char *prefix,
-                                     const char *name) {
+static const poa_file_tensor *find_tensor(const poa_safetensors *file, const char *prefix,
+                                          const char *name) {
   char *key = NULL;
   if (asprintf(&key, "%s%s", prefix, name) < 0)
     return NULL;
-  const poa_tensor *tensor = poa_safetensors_find(file, key);
+  const poa_file_tensor *tensor = poa_safetensors_find(file, key);
   free(key);
   return tensor;
 }
 
 static poa_status check_pair(const poa_safetensors *file, const tensor_pair *pair, bool any_dtype,
                              poa_error *error) {
-  const poa_tensor *tensor = pair->tensor;
+  const poa_file_tensor *tensor = pair->tensor;
   char expected[POA_SHAPE_TEXT_BYTES], found[POA_SHAPE_TEXT_BYTES];
   if (!poa_shapes_equal(tensor->shape, pair->parameter->shape))
     return poa_fail(error, POA_BAD_INPUT,

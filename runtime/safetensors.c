@@ -21,8 +21,8 @@ typedef struct opened_file {
   unsigned char *map;
   uint64_t map_bytes, header_bytes;
   cJSON *header;
-  poa_tensor *tensors;
-  const poa_tensor **by_name;
+  poa_file_tensor *tensors;
+  const poa_file_tensor **by_name;
   poa_metadata *metadata;
 } opened_file;
 
@@ -154,7 +154,7 @@ static int64_t exact_integer(const cJSON *item) {
              : -1;
 }
 
-static poa_status read_dtype(const opened_file *file, poa_tensor *tensor, const cJSON *item,
+static poa_status read_dtype(const opened_file *file, poa_file_tensor *tensor, const cJSON *item,
                              poa_error *error) {
   for (size_t i = 0; cJSON_IsString(item) && i < sizeof dtypes / sizeof *dtypes; i++)
     if (strcmp(item->valuestring, dtypes[i].name) == 0) {
@@ -167,7 +167,7 @@ static poa_status read_dtype(const opened_file *file, poa_tensor *tensor, const 
                 tensor->name, cJSON_IsString(item) ? item->valuestring : "");
 }
 
-static poa_status read_shape(const opened_file *file, poa_tensor *tensor, const cJSON *item,
+static poa_status read_shape(const opened_file *file, poa_file_tensor *tensor, const cJSON *item,
                              poa_error *error) {
   int rank = cJSON_IsArray(item) ? cJSON_GetArraySize(item) : -1;
   if (rank < 0 || rank > POA_PLAN_MAX_RANK)
@@ -187,7 +187,7 @@ static poa_status read_shape(const opened_file *file, poa_tensor *tensor, const 
 }
 
 /* The bytes that the shape stands for, or -1 beyond 2^63. */
-static int64_t shape_bytes(const poa_tensor *tensor) {
+static int64_t shape_bytes(const poa_file_tensor *tensor) {
   int64_t bytes = dtypes[tensor->dtype].bytes;
   bool overflow = false;
   for (int axis = 0; axis < tensor->shape.rank; axis++)
@@ -195,7 +195,7 @@ static int64_t shape_bytes(const poa_tensor *tensor) {
   return overflow ? -1 : bytes;
 }
 
-static poa_status read_offsets(const opened_file *file, poa_tensor *tensor, const cJSON *item,
+static poa_status read_offsets(const opened_file *file, poa_file_tensor *tensor, const cJSON *item,
                                poa_error *error) {
   uint64_t available = file->map_bytes - LENGTH_BYTES - file->header_bytes;
   bool pair = cJSON_IsArray(item) && cJSON_GetArraySize(item) == 2;
@@ -223,7 +223,7 @@ static poa_status read_offsets(const opened_file *file, poa_tensor *tensor, cons
 }
 
 static poa_status read_tensor(opened_file *file, const cJSON *entry, poa_error *error) {
-  poa_tensor *tensor = &file->tensors[file->content.tensor_count++];
+  poa_file_tensor *tensor = &file->tensors[file->content.tensor_count++];
   tensor->name = entry->string;
   const cJSON *dtype = NULL, *shape = NULL, *offsets = NULL, *field;
   bool odd = !cJSON_IsObject(entry);
@@ -298,8 +298,8 @@ static poa_status read_entries(opened_file *file, poa_error *error) {
 /* All tensors together */
 
 static int compare_data(const void *a, const void *b) {
-  const uintptr_t x = (uintptr_t)((const poa_tensor *)a)->data;
-  const uintptr_t y = (uintptr_t)((const poa_tensor *)b)->data;
+  const uintptr_t x = (uintptr_t)((const poa_file_tensor *)a)->data;
+  const uintptr_t y = (uintptr_t)((const poa_file_tensor *)b)->data;
   int64_t bytes_x = shape_bytes(a), bytes_y = shape_bytes(b);
   /* an empty tensor lies before the one that starts at the same byte */
   return x != y ? (x > y) - (x < y) : (bytes_x > bytes_y) - (bytes_x < bytes_y);
@@ -310,7 +310,7 @@ static poa_status check_coverage(const opened_file *file, poa_error *error) {
   const unsigned char *expected = file->map + LENGTH_BYTES + file->header_bytes;
   const unsigned char *end = file->map + file->map_bytes;
   for (int i = 0; i < file->content.tensor_count; i++) {
-    const poa_tensor *tensor = &file->tensors[i];
+    const poa_file_tensor *tensor = &file->tensors[i];
     const unsigned char *data = tensor->data;
     if (data < expected)
       return refuse(file, error, "the data of tensor '%.200s' overlaps that of '%.200s'",
@@ -327,7 +327,8 @@ static poa_status check_coverage(const opened_file *file, poa_error *error) {
 }
 
 static int compare_names(const void *a, const void *b) {
-  return strcmp((*(const poa_tensor *const *)a)->name, (*(const poa_tensor *const *)b)->name);
+  return strcmp((*(const poa_file_tensor *const *)a)->name,
+                (*(const poa_file_tensor *const *)b)->name);
 }
 
 /* Puts the tensors in the order of their data, and finds repeated names. */
@@ -391,12 +392,12 @@ void poa_safetensors_close(poa_safetensors *file) {
   free(opened);
 }
 
-const poa_tensor *poa_safetensors_find(const poa_safetensors *file, const char *name) {
+const poa_file_tensor *poa_safetensors_find(const poa_safetensors *file, const char *name) {
   const opened_file *opened = (const opened_file *)file;
-  poa_tensor wanted = {.name = name};
-  const poa_tensor *key = &wanted;
-  const poa_tensor **found = bsearch(&key, opened->by_name, (size_t)file->tensor_count,
-                                     sizeof *opened->by_name, compare_names);
+  poa_file_tensor wanted = {.name = name};
+  const poa_file_tensor *key = &wanted;
+  const poa_file_tensor **found = bsearch(&key, opened->by_name, (size_t)file->tensor_count,
+                                          sizeof *opened->by_name, compare_names);
   return found ? *found : NULL;
 }
 

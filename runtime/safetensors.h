@@ -25,12 +25,12 @@ typedef enum poa_tensor_dtype {
   POA_TENSOR_BOOL,
 } poa_tensor_dtype;
 
-typedef struct poa_tensor {
+typedef struct poa_file_tensor {
   const char *name;
   poa_tensor_dtype dtype;
   poa_plan_shape shape;
   const void *data; /* elements, row-major; of a read file, possibly misaligned */
-} poa_tensor;
+} poa_file_tensor;
 
 typedef struct poa_metadata {
   const char *key, *value;
@@ -40,8 +40,8 @@ typedef struct poa_metadata {
 typedef struct poa_safetensors {
   const char *path;
   int tensor_count, metadata_count;
-  const poa_tensor *tensors;    /* in the order of their data */
-  const poa_metadata *metadata; /* sorted by key */
+  const poa_file_tensor *tensors; /* in the order of their data */
+  const poa_metadata *metadata;   /* sorted by key */
 } poa_safetensors;
 
 /* Opens `path` and checks all of its header. *file is the caller's. */
@@ -49,7 +49,7 @@ poa_status poa_safetensors_open(poa_safetensors **file, const char *path, poa_er
 void poa_safetensors_close(poa_safetensors *file);
 
 /* The tensor `name`, or NULL. */
-const poa_tensor *poa_safetensors_find(const poa_safetensors *file, const char *name);
+const poa_file_tensor *poa_safetensors_find(const poa_safetensors *file, const char *name);
 
 /* The metadata string under `key`, or NULL. */
 const char *poa_safetensors_metadata(const poa_safetensors *file, const char *key);
@@ -58,14 +58,14 @@ const char *poa_safetensors_metadata(const poa_safetensors *file, const char *ke
  * to nearest. To i32: from integers and booleans, failing on a value out of range. To bool (0
  * or 1): from integers and booleans, failing on other values. Errors name the tensor, not the file.
  */
-void poa_tensor_to_f32(const poa_tensor *tensor, float *out);
-poa_status poa_tensor_to_i32(const poa_tensor *tensor, int32_t *out, poa_error *error);
-poa_status poa_tensor_to_bool(const poa_tensor *tensor, uint8_t *out, poa_error *error);
+void poa_tensor_to_f32(const poa_file_tensor *tensor, float *out);
+poa_status poa_tensor_to_i32(const poa_file_tensor *tensor, int32_t *out, poa_error *error);
+poa_status poa_tensor_to_bool(const poa_file_tensor *tensor, uint8_t *out, poa_error *error);
 
 /* Writes a file, whole or not at all. The bytes depend only on the content, not on the order of
  * the lists (safetensors_write.c). Fails on repeated names and keys, and on anything that the
  * system refuses. */
-poa_status poa_safetensors_write(const char *path, int tensor_count, const poa_tensor *tensors,
+poa_status poa_safetensors_write(const char *path, int tensor_count, const poa_file_tensor *tensors,
                                  int metadata_count, const poa_metadata *metadata,
                                  poa_error *error);
 

@@ -14,21 +14,22 @@ enum { LENGTH_BYTES = 8, HEADER_ALIGNMENT = 8 };
 
 typedef struct file_content {
   int tensor_count, metadata_count;
-  const poa_tensor **tensors;    /* in the file's order */
-  const poa_metadata **metadata; /* sorted by key */
+  const poa_file_tensor **tensors; /* in the file's order */
+  const poa_metadata **metadata;   /* sorted by key */
 } file_content;
 
-static int64_t data_bytes(const poa_tensor *tensor) {
+static int64_t data_bytes(const poa_file_tensor *tensor) {
   return poa_plan_elements(tensor->shape) * poa_tensor_dtype_bytes(tensor->dtype);
 }
 
 static int compare_tensor_names(const void *a, const void *b) {
-  return strcmp((*(const poa_tensor *const *)a)->name, (*(const poa_tensor *const *)b)->name);
+  return strcmp((*(const poa_file_tensor *const *)a)->name,
+                (*(const poa_file_tensor *const *)b)->name);
 }
 
 static int compare_tensors(const void *a, const void *b) {
-  int64_t x = poa_tensor_dtype_bytes((*(const poa_tensor *const *)a)->dtype);
-  int64_t y = poa_tensor_dtype_bytes((*(const poa_tensor *const *)b)->dtype);
+  int64_t x = poa_tensor_dtype_bytes((*(const poa_file_tensor *const *)a)->dtype);
+  int64_t y = poa_tensor_dtype_bytes((*(const poa_file_tensor *const *)b)->dtype);
   return x != y ? (x < y) - (x > y) : compare_tensor_names(a, b);
 }
 
@@ -57,7 +58,7 @@ static bool add_integer(cJSON *array, int64_t value) {
 }
 
 /* Each step of building fails only for want of memory; one flag gathers them all. */
-static bool add_tensor(cJSON *header, const poa_tensor *tensor, int64_t begin) {
+static bool add_tensor(cJSON *header, const poa_file_tensor *tensor, int64_t begin) {
   cJSON *entry = cJSON_AddObjectToObject(header, tensor->name);
   const char *dtype = poa_tensor_dtype_name(tensor->dtype);
   bool done = entry && cJSON_AddStringToObject(entry, "dtype", dtype);
@@ -117,7 +118,7 @@ static poa_status write_content(const char *path, const file_content *content, p
   return status == POA_OK ? poa_atomic_file_commit(&file, error) : status;
 }
 
-poa_status poa_safetensors_write(const char *path, int tensor_count, const poa_tensor *tensors,
+poa_status poa_safetensors_write(const char *path, int tensor_count, const poa_file_tensor *tensors,
                                  int metadata_count, const poa_metadata *metadata,
                                  poa_error *error) {
   file_content content = {.tensor_count = tensor_count, .metadata_count = metadata_count};

@@ -27,7 +27,7 @@ static float half_to_float(uint16_t half) {
   type variable;                                                                                   \
   memcpy(&variable, (const char *)(tensor)->data + (i) * (int64_t)sizeof variable, sizeof variable)
 
-static int64_t integer_at(const poa_tensor *tensor, int64_t i) {
+static int64_t integer_at(const poa_file_tensor *tensor, int64_t i) {
   if (tensor->dtype == POA_TENSOR_I64) {
     FETCH(int64_t, value, tensor, i);
     return value;
@@ -39,12 +39,12 @@ static int64_t integer_at(const poa_tensor *tensor, int64_t i) {
   return ((const uint8_t *)tensor->data)[i];
 }
 
-static bool holds_integers(const poa_tensor *tensor) {
+static bool holds_integers(const poa_file_tensor *tensor) {
   return tensor->dtype == POA_TENSOR_I64 || tensor->dtype == POA_TENSOR_I32 ||
          tensor->dtype == POA_TENSOR_U8 || tensor->dtype == POA_TENSOR_BOOL;
 }
 
-static float float_at(const poa_tensor *tensor, int64_t i) {
+static float float_at(const poa_file_tensor *tensor, int64_t i) {
   if (tensor->dtype == POA_TENSOR_F64) {
     FETCH(double, value, tensor, i);
     return (float)value;
@@ -61,7 +61,7 @@ static float float_at(const poa_tensor *tensor, int64_t i) {
   return (float)integer_at(tensor, i);
 }
 
-void poa_tensor_to_f32(const poa_tensor *tensor, float *out) {
+void poa_tensor_to_f32(const poa_file_tensor *tensor, float *out) {
   int64_t count = poa_plan_elements(tensor->shape);
   if (tensor->dtype == POA_TENSOR_F32) {
     memcpy(out, tensor->data, (size_t)count * sizeof *out);
@@ -72,7 +72,7 @@ void poa_tensor_to_f32(const poa_tensor *tensor, float *out) {
 }
 
 /* Fails unless every element is an integer in least..most. */
-static poa_status check_integers(const poa_tensor *tensor, int64_t least, int64_t most,
+static poa_status check_integers(const poa_file_tensor *tensor, int64_t least, int64_t most,
                                  poa_error *error) {
   if (!holds_integers(tensor))
     return poa_fail(error, POA_BAD_INPUT, "tensor '%.200s' is %s, but integers are needed here",
@@ -88,7 +88,7 @@ static poa_status check_integers(const poa_tensor *tensor, int64_t least, int64_
   return POA_OK;
 }
 
-poa_status poa_tensor_to_i32(const poa_tensor *tensor, int32_t *out, poa_error *error) {
+poa_status poa_tensor_to_i32(const poa_file_tensor *tensor, int32_t *out, poa_error *error) {
   poa_status status = check_integers(tensor, INT32_MIN, INT32_MAX, error);
   int64_t count = status == POA_OK ? poa_plan_elements(tensor->shape) : 0;
   for (int64_t i = 0; i < count; i++)
@@ -96,7 +96,7 @@ poa_status poa_tensor_to_i32(const poa_tensor *tensor, int32_t *out, poa_error *
   return status;
 }
 
-poa_status poa_tensor_to_bool(const poa_tensor *tensor, uint8_t *out, poa_error *error) {
+poa_status poa_tensor_to_bool(const poa_file_tensor *tensor, uint8_t *out, poa_error *error) {
   poa_status status = check_integers(tensor, 0, 1, error);
   int64_t count = status == POA_OK ? poa_plan_elements(tensor->shape) : 0;
   for (int64_t i = 0; i < count; i++)

@@ -140,7 +140,7 @@ Test(checkpoint, misfits_change_nothing) {
 /* Protects: another number type is refused on loading, where a conversion would lose bits. */
 Test(checkpoint, wrong_dtype) {
   const double value[4] = {0};
-  const poa_tensor tensor = {"center", POA_TENSOR_F64, {2, {1, 4}}, value};
+  const poa_file_tensor tensor = {"center", POA_TENSOR_F64, {2, {1, 4}}, value};
   const poa_plan small = {
       .entry = "step", .parameter_bytes = 256, .parameter_count = 1, .parameters = &parameters[3]};
   poa_error error = {0};
@@ -185,9 +185,9 @@ Test(checkpoint, import_of_a_set) {
   uint16_t brains[12];
   for (int i = 0; i < 12; i++)
     brains[i] = 0x3f80; /* 1.0 */
-  const poa_tensor tensors[] = {{"net.norm.bias", POA_TENSOR_F32, {1, {3}}, bias},
-                                {"net.w", POA_TENSOR_BF16, {2, {6, 2}}, brains},
-                                {"head", POA_TENSOR_F32, {1, {3}}, bias}};
+  const poa_file_tensor tensors[] = {{"net.norm.bias", POA_TENSOR_F32, {1, {3}}, bias},
+                                     {"net.w", POA_TENSOR_BF16, {2, {6, 2}}, brains},
+                                     {"head", POA_TENSOR_F32, {1, {3}}, bias}};
   cr_assert_eq(poa_safetensors_write(path, 3, tensors, 0, NULL, NULL), POA_OK);
   poa_safetensors *file = open_file();
   poa_parameter_store *store = create(&plan, 0);

@@ -22,7 +22,7 @@ static void compare(poa_deck *deck, const char *name, int width) {
   cr_assert_eq(
       poa_safetensors_open(&file, POA_GOLDEN_DIR "/ops/elastic_choices.safetensors", &error),
       POA_OK, "%s", error.message);
-  const poa_tensor *tensor = poa_safetensors_find(file, name);
+  const poa_file_tensor *tensor = poa_safetensors_find(file, name);
   int32_t *rows = calloc((size_t)poa_plan_elements(tensor->shape), sizeof *rows);
   cr_assert_eq(poa_tensor_to_i32(tensor, rows, &error), POA_OK, "%s", error.message);
   cr_assert_eq(poa_deck_size(deck), tensor->shape.dim[0] - 1);

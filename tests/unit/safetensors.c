@@ -193,11 +193,11 @@ Test(safetensors, conversions) {
   float floats[8];
   int32_t integers[8];
   uint8_t booleans[8];
-  poa_tensor f16 = {"h", POA_TENSOR_F16, {1, {8}}, halves};
-  poa_tensor bf16 = {"b", POA_TENSOR_BF16, {1, {2}}, brains};
-  poa_tensor i64 = {"i", POA_TENSOR_I64, {1, {2}}, large};
-  poa_tensor f64 = {"d", POA_TENSOR_F64, {0, {0}}, doubles};
-  poa_tensor u8 = {"u", POA_TENSOR_U8, {1, {3}}, bytes};
+  poa_file_tensor f16 = {"h", POA_TENSOR_F16, {1, {8}}, halves};
+  poa_file_tensor bf16 = {"b", POA_TENSOR_BF16, {1, {2}}, brains};
+  poa_file_tensor i64 = {"i", POA_TENSOR_I64, {1, {2}}, large};
+  poa_file_tensor f64 = {"d", POA_TENSOR_F64, {0, {0}}, doubles};
+  poa_file_tensor u8 = {"u", POA_TENSOR_U8, {1, {3}}, bytes};
   poa_tensor_to_f32(&f16, floats);
   for (int i = 0; i < 7; i++)
     cr_expect_eq(floats[i], from_halves[i], "half %d", i);
@@ -223,7 +223,7 @@ Test(safetensors, conversions) {
 
 static const float weights[] = {1, -2, 3.5f, 0, 5, 6};
 static const uint8_t mask[] = {1, 0, 1};
-static const poa_tensor tensors[] = {
+static const poa_file_tensor tensors[] = {
     {"mask", POA_TENSOR_BOOL, {1, {3}}, mask},
     {"w \"quoted\"", POA_TENSOR_F32, {2, {2, 3}}, weights},
     {"b", POA_TENSOR_F32, {0, {0}}, weights},
@@ -247,14 +247,14 @@ Test(safetensors, round_trip_and_deterministic_bytes) {
                error.message);
   size_t bytes = read_bytes(first, sizeof first);
   cr_assert_eq(poa_safetensors_open(&file, path, &error), POA_OK, "%s", error.message);
-  const poa_tensor *read = poa_safetensors_find(file, "w \"quoted\"");
+  const poa_file_tensor *read = poa_safetensors_find(file, "w \"quoted\"");
   cr_assert_not_null(read);
   cr_assert_eq((uintptr_t)read->data % 4, 0);
   cr_assert_arr_eq(read->data, weights, sizeof weights);
   cr_assert_eq(poa_safetensors_find(file, "b")->shape.rank, 0);
   cr_assert_str_eq(poa_safetensors_metadata(file, "note"), metadata[1].value);
   poa_safetensors_close(file);
-  const poa_tensor other_order[] = {tensors[2], tensors[0], tensors[1]};
+  const poa_file_tensor other_order[] = {tensors[2], tensors[0], tensors[1]};
   const poa_metadata other_metadata[] = {metadata[1], metadata[0]};
   cr_assert_eq(poa_safetensors_write(path, 3, other_order, 2, other_metadata, NULL), POA_OK);
   cr_assert_eq(read_bytes(second, sizeof second), bytes);
@@ -265,7 +265,7 @@ Test(safetensors, round_trip_and_deterministic_bytes) {
 /* Protects: names that would make an unreadable file are refused, and nothing is written. */
 Test(safetensors, writer_refuses_repeated_names) {
   poa_error error = {0};
-  const poa_tensor twice[] = {tensors[0], {"mask", POA_TENSOR_F32, {0, {0}}, weights}};
+  const poa_file_tensor twice[] = {tensors[0], {"mask", POA_TENSOR_F32, {0, {0}}, weights}};
   cr_expect_eq(poa_safetensors_write(path, 2, twice, 0, NULL, &error), POA_BAD_INPUT);
   cr_expect(strstr(error.message, "two tensors are called 'mask'"), "%s", error.message);
   error = (poa_error){0};

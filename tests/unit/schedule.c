@@ -11,7 +11,7 @@ static float *read_values(const char *name, int64_t count) {
   poa_status status =
       poa_safetensors_open(&file, POA_GOLDEN_DIR "/ops/schedules.safetensors", &error);
   cr_assert_eq(status, POA_OK, "%s", error.message);
-  const poa_tensor *tensor = poa_safetensors_find(file, name);
+  const poa_file_tensor *tensor = poa_safetensors_find(file, name);
   cr_assert(tensor && tensor->shape.rank == 1 && tensor->shape.dim[0] == count);
   float *values = malloc((size_t)count * sizeof *values);
   poa_tensor_to_f32(tensor, values);
