@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ir/ir.h"
+#include "ir/internal.h"
 
 #define ALIGNMENT 16
 #define FIRST_BLOCK ((size_t)64 << 10)
@@ -74,9 +74,12 @@ void *poa_arena_alloc(poa_arena *arena, size_t size) {
   return memory;
 }
 
+char *poa_arena_span(poa_arena *arena, const char *start, size_t length) {
+  return memcpy(poa_arena_alloc(arena, length + 1), start, length);
+}
+
 char *poa_arena_text(poa_arena *arena, const char *text) {
-  size_t length = strlen(text);
-  return memcpy(poa_arena_alloc(arena, length + 1), text, length + 1);
+  return poa_arena_span(arena, text, strlen(text));
 }
 
 char *poa_arena_format(poa_arena *arena, const char *format, ...) {

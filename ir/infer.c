@@ -89,7 +89,7 @@ static poa_status infer_declared(call *c) {
   if (needs_type(c))
     return POA_BAD_INPUT;
   *c->result = *c->declared;
-  int axis;
+  int axis = 0;
   return c->node->op == POA_OP_iota ? axis_in(c, "axis", c->result, &axis) : POA_OK;
 }
 
@@ -157,7 +157,7 @@ static poa_status infer_reduce(call *c) {
 
 static poa_status infer_argmax(call *c) {
   const poa_type *x = operand(c, 0);
-  int axis;
+  int axis = 0;
   if (axis_in(c, "axis", x, &axis))
     return POA_BAD_INPUT;
   c->result->dtype = POA_I32;
@@ -261,7 +261,7 @@ static poa_status infer_slice(call *c) {
 
 static poa_status infer_concat(call *c) {
   const poa_type *first = operand(c, 0);
-  int axis;
+  int axis = 0;
   if (axis_in(c, "axis", first, &axis))
     return POA_BAD_INPUT;
   *c->result = *first;

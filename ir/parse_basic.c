@@ -22,8 +22,9 @@ poa_status poa_read_expect(poa_reader *r, const char *text) {
 
 static const char *token_text(poa_reader *r) {
   const poa_token *t = &r->lexer.token;
-  return t->kind == POA_TOKEN_STRING ? t->text
-                                     : poa_arena_format(r->arena, "%.*s", t->length, t->start);
+  if (t->kind == POA_TOKEN_STRING)
+    return t->text;
+  return poa_arena_span(r->arena, t->start, (size_t)t->length);
 }
 
 poa_status poa_read_name(poa_reader *r, const char *what, const char **name) {

@@ -111,7 +111,7 @@ static int find_slot(poa_reader *r, const line *l, const char *key, const char *
   int count = poa_op_slots(l->op, slots);
   const char *candidates[POA_MAX_SLOTS];
   for (int i = 0; i < count; i++) {
-    candidates[i] = poa_arena_format(r->arena, "%.*s", slots[i].length, slots[i].key);
+    candidates[i] = poa_arena_span(r->arena, slots[i].key, (size_t)slots[i].length);
     if (!strcmp(candidates[i], key))
       return i;
   }
