@@ -454,8 +454,8 @@ static void settle(poa_graph *graph) {
  *     %e = exp %w                   : f32[3]         %e = exp %w               : f32[3]
  *     %s = reduce_sum %e {axes=[0]} : f32[]          %1 = constant {value=1}   : f32[]
  *     %g = gradient %s, %w          : f32[3]         %2 = broadcast %1 {..}    : f32[3]
- *     output %g {..}                                 %g = mul %2, %e           : f32[3]
- *                                                    output %g {..}
+ *     %o = output %g {..}           : f32[3]         %g = mul %2, %e           : f32[3]
+ *                                                    %o = output %g {..}       : f32[3]
  *
  * Gradients of one scalar share one sweep; gradients of gradients work, for each scalar
  * is differentiated in turn. Parameter nodes of one name are one value.

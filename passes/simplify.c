@@ -297,11 +297,11 @@ static void drop_dead(poa_simplifier *s, const poa_options *options) {
  *
  *   before:                                        after:
  *     %c = constant {value=2}         : f32[8,64]    %d = dot %x, %w {tb=1, alpha=2} : f32[8,64]
- *     %s = mul %x, %c                 : f32[8,64]    output %d {..}
+ *     %s = mul %x, %c                 : f32[8,64]    %o = output %d {..}             : f32[8,64]
  *     %t = transpose %w {perm=[1,0]}  : f32[64,64]
  *     %d = dot %s, %t                 : f32[8,64]
  *     %u = exp %d                     : f32[8,64]
- *     output %d {..}
+ *     %o = output %d {..}             : f32[8,64]
  *
  * Requires: known extents, no kernels. Keeps: the order of what stays, effects, the
  * gradients of a graph that is yet to be differentiated. Rounding may change where
