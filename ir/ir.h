@@ -275,7 +275,8 @@ poa_value poa_graph_add(poa_graph *graph, poa_op op, const poa_value *operands, 
                         const poa_attribute *attributes, int attribute_count, const poa_type *type,
                         poa_location location, poa_error *error);
 /* Appends a copy of `node` (perhaps of another graph in the same arena) with operands
- * renamed through `map`. */
+ * renamed through `map`. Kernel and storage are copied as they are: a pass that moves
+ * nodes after layout renames storage.root itself. */
 poa_value poa_graph_copy(poa_graph *graph, const poa_node *node, const poa_value *map);
 static inline poa_node *poa_node_of(const poa_graph *graph, poa_value value) {
   return &graph->nodes[value];
