@@ -3,10 +3,13 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "codegen/emit.h"
@@ -316,6 +319,63 @@ Test(kernel_library, works_without_a_cache) {
   snprintf(path, sizeof path, "%s/a/b/c", f.dir);
   use_saxpy(&f, path, 1, 0); /* made with its parents */
   use_saxpy(&f, path, 0, 1);
+  tear_down(&f);
+}
+
+/* Protects: a disk that takes only part of a file leaves no file, and no error. */
+Test(kernel_library, survives_a_full_disk) {
+  fixture f = set_up();
+  poa_object_cache *cache = poa_object_cache_open(f.dir, POA_OBJECT_CACHE_MAX_BYTES);
+  const char bytes[1000] = {1};
+  const poa_hash key = {{1, 2}};
+  struct rlimit old, tight;
+  cr_assert_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
+  tight = (struct rlimit){100, old.rlim_max};
+  signal(SIGXFSZ, SIG_IGN);
+  cr_assert_eq(setrlimit(RLIMIT_FSIZE, &tight), 0);
+  poa_object_cache_store(cache, key, bytes, sizeof bytes);
+  cr_assert_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
+  char pattern[128];
+  glob_t found;
+  size_t size;
+  snprintf(pattern, sizeof pattern, "%s/*", f.dir);
+  cr_assert_eq(glob(pattern, 0, NULL, &found), GLOB_NOMATCH);
+  cr_assert_null(poa_object_cache_load(cache, key, &size));
+  poa_object_cache_store(cache, key, bytes, sizeof bytes);
+  void *loaded = poa_object_cache_load(cache, key, &size);
+  cr_assert(loaded && size == sizeof bytes && memcmp(loaded, bytes, size) == 0);
+  free(loaded);
+  poa_object_cache_close(cache);
+  tear_down(&f);
+}
+
+/* Protects: processes that fill one folder at once, each reading what another may write. */
+Test(kernel_library, processes_share_a_folder) {
+  enum { PROCESSES = 4, KERNELS = 8 };
+  fixture f = set_up();
+  for (int p = 0; p < PROCESSES; ++p)
+    if (fork() == 0) {
+      poa_kernel_library *library = open_library(&f, f.dir);
+      for (int i = 0; i < KERNELS; ++i) {
+        char key[32];
+        float a = (float)i;
+        snprintf(key, sizeof key, "saxpy of %d", i);
+        poa_kernel_request request = {key, emit_saxpy, &a};
+        check_saxpy(get_one(&f, library, &request), a);
+      }
+      poa_kernel_library_free(library);
+      _exit(0);
+    }
+  for (int p = 0; p < PROCESSES; ++p) {
+    int result;
+    cr_assert(wait(&result) > 0 && WIFEXITED(result) && WEXITSTATUS(result) == 0);
+  }
+  char pattern[128];
+  glob_t found;
+  snprintf(pattern, sizeof pattern, "%s/*", f.dir);
+  cr_assert_eq(glob(pattern, 0, NULL, &found), 0);
+  cr_assert_eq(found.gl_pathc, KERNELS, "temporary files are left");
+  globfree(&found);
   tear_down(&f);
 }
 
