@@ -1,0 +1,188 @@
+/* evaluation.c: runs `features` over a data set, batch by batch. */
+#include "driver/evaluation.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "runtime/knn.h"
+
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+/* The images in and the features out of the entry. */
+typedef struct features_plan {
+  const poa_program_at *program;
+  const poa_plan_input *images;
+  const poa_plan_output *features;
+  int64_t batch, dimension;
+  int channels, size;
+} features_plan;
+
+static poa_status find_ends(const poa_program_at *program, features_plan *f, poa_error *error) {
+  const poa_plan *plan = program->plan;
+  *f = (features_plan){.program = program};
+  if (plan->input_count == 1)
+    f->images = &plan->inputs[0];
+  for (int i = plan->output_count - 1; i >= 0; i--)
+    if (plan->outputs[i].kind == POA_OUTPUT_RESULT)
+      f->features = &plan->outputs[i];
+  bool good = f->images && f->features && f->images->shape.rank == 4 &&
+              f->features->shape.rank == 2 && f->images->dtype == POA_PLAN_F32 &&
+              f->images->shape.dim[2] == f->images->shape.dim[3] &&
+              f->features->shape.dim[0] == f->images->shape.dim[0];
+  if (!good)
+    return poa_fail(error, POA_BAD_INPUT,
+                    "the entry 'features' has to take one input, images [n, channels, size, size], "
+                    "and to return features [n, d] first");
+  f->batch = f->images->shape.dim[0];
+  f->channels = (int)f->images->shape.dim[1];
+  f->size = (int)f->images->shape.dim[2];
+  f->dimension = f->features->shape.dim[1];
+  return POA_OK;
+}
+
+/* Features of the first `count` images, [count, dimension]. */
+static poa_status compute_features(poa_session *session, const features_plan *f,
+                                   const poa_dataset *data, int64_t count,
+                                   const poa_normalization *normalization, float *out,
+                                   poa_error *error) {
+  poa_prepared *prepared = f->program->prepared;
+  float *images = poa_prepared_pointer(prepared, f->images->buffer);
+  const float *features = poa_prepared_pointer(prepared, f->features->buffer);
+  int64_t image_size = (int64_t)f->channels * f->size * f->size;
+  for (int64_t first = 0; first < count; first += f->batch) {
+    int64_t have = count - first < f->batch ? count - first : f->batch;
+    memset(images + have * image_size, 0,
+           (size_t)((f->batch - have) * image_size) * sizeof *images);
+    if (poa_dataset_batch(data, first, have, f->channels, f->size, normalization, images, error))
+      return error->status;
+    poa_executor_run(session->executor, prepared, NULL);
+    memcpy(out + first * f->dimension, features,
+           (size_t)(have * f->dimension) * sizeof *out);
+  }
+  return POA_OK;
+}
+
+static poa_status judge(poa_session *session, const features_plan *f, const poa_dataset *train,
+                        const poa_dataset *test, int64_t bank, double *accuracy,
+                        poa_error *error) {
+  poa_normalization normalization = poa_dataset_normalization(train, f->channels);
+  float *known = malloc((size_t)(bank * f->dimension) * sizeof *known);
+  float *asked = malloc((size_t)(test->count * f->dimension) * sizeof *asked);
+  poa_status status = known && asked ? POA_OK
+                                     : poa_fail(error, POA_NO_MEMORY, "no memory for features");
+  if (status == POA_OK)
+    status = compute_features(session, f, train, bank, &normalization, known, error);
+  if (status == POA_OK)
+    status = compute_features(session, f, test, test->count, &normalization, asked, error);
+  poa_knn_rows bank_rows = {known, train->labels, bank};
+  poa_knn_rows test_rows = {asked, test->labels, test->count};
+  poa_knn_settings settings = POA_KNN_DEFAULTS;
+  settings.threads = poa_executor_threads(session->executor);
+  if (status == POA_OK)
+    status = poa_knn_accuracy(&bank_rows, &test_rows, f->dimension, train->classes, settings,
+                              accuracy, error);
+  free(known);
+  free(asked);
+  return status;
+}
+
+poa_status poa_evaluate_point(poa_session *session, const poa_point *point,
+                              const poa_dataset *train, const poa_dataset *test, int64_t limit,
+                              poa_evaluation *result, poa_error *error) {
+  double start = now();
+  poa_program_at *program;
+  features_plan f;
+  *result = (poa_evaluation){0};
+  poa_status status = poa_subnetwork_measure(session->model, point, &result->network, error);
+  if (status == POA_OK)
+    status = poa_session_program(session, "features", point, false, &program, error);
+  if (status == POA_OK)
+    status = poa_session_prepare(session, program, error);
+  if (status == POA_OK)
+    status = find_ends(program, &f, error);
+  int64_t bank = limit > 0 && limit < train->count ? limit : train->count;
+  if (status == POA_OK)
+    status = judge(session, &f, train, test, bank, &result->accuracy, error);
+  result->seconds = now() - start;
+  return status;
+}
+
+/* The k-th of `chosen` evenly spread indices of 0..count-1. */
+static int64_t spread(int64_t k, int64_t chosen, int64_t count) {
+  return chosen == 1 ? count - 1 : k * (count - 1) / (chosen - 1);
+}
+
+int64_t poa_select_points(const poa_lattice *lattice, int per_name, poa_point *points,
+                          int64_t capacity) {
+  int64_t total = 1, chosen[POA_MAX_ELASTIC], count[POA_MAX_ELASTIC];
+  for (int i = 0; i < lattice->count; i++) {
+    const poa_elastic *e = &lattice->name[i];
+    count[i] = (e->max - e->min) / e->step + 1;
+    chosen[i] = count[i] < per_name ? count[i] : per_name;
+    total *= chosen[i];
+  }
+  total = total < capacity ? total : capacity;
+  for (int64_t at = 0; at < total; at++) {
+    int64_t rest = at;
+    for (int i = lattice->count - 1; i >= 0; rest /= chosen[i--])
+      points[at].value[i] = lattice->name[i].min + lattice->name[i].step *
+                                                       spread(rest % chosen[i], chosen[i], count[i]);
+  }
+  return total;
+}
+
+poa_status poa_open_labelled(const char *path, poa_dataset **train, poa_dataset **test,
+                             poa_error *error) {
+  poa_status status = poa_dataset_open(train, path, "train", error);
+  if (status == POA_OK)
+    status = poa_dataset_open(test, path, "test", error);
+  bool labelled = status == POA_OK && (*train)->labels && (*test)->labels;
+  if (status == POA_OK && !labelled)
+    status = poa_fail(error, POA_BAD_INPUT,
+                      "%s has no labels, which evaluation needs: use a folder with the images and "
+                      "labels of both splits",
+                      path);
+  return status;
+}
+
+static void print_json(const poa_lattice *lattice, const poa_evaluation *e) {
+  printf("{");
+  for (int i = 0; i < lattice->count; i++)
+    printf("\"%s\": %lld, ", lattice->name[i].name, (long long)e->network.point.value[i]);
+  printf("\"parameters\": %lld, \"flops\": %.0f, \"knn\": %.4f}", (long long)e->network.parameters,
+         e->network.flops, e->accuracy);
+}
+
+static void print_row(const poa_lattice *lattice, const poa_evaluation *e) {
+  poa_point top = poa_lattice_top(lattice);
+  bool intact = true;
+  for (int i = 0; i < lattice->count; i++) {
+    printf("  %8lld", (long long)e->network.point.value[i]);
+    intact = intact && e->network.point.value[i] == top.value[i];
+  }
+  printf("  %12lld  %12.2f  %8.2f%s\n", (long long)e->network.parameters,
+         e->network.flops * 1e-6, 100 * e->accuracy, intact ? "  intact" : "");
+}
+
+void poa_print_evaluations(const poa_lattice *lattice, const poa_evaluation *evaluations,
+                           int64_t count, bool json) {
+  if (json) {
+    printf("[");
+    for (int64_t i = 0; i < count; i++) {
+      printf("%s", i ? ",\n " : "");
+      print_json(lattice, &evaluations[i]);
+    }
+    printf("]\n");
+    return;
+  }
+  for (int i = 0; i < lattice->count; i++)
+    printf("  %8s", lattice->name[i].name);
+  printf("  %12s  %12s  %8s\n", "parameters", "MFLOP/image", "k-NN %");
+  for (int64_t i = 0; i < count; i++)
+    print_row(lattice, &evaluations[i]);
+}

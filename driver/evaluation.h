@@ -1,0 +1,34 @@
+/* evaluation.h: how good sub-networks are: features of the entry `features`, judged by
+ * their nearest neighbours. */
+#ifndef POA_DRIVER_EVALUATION_H
+#define POA_DRIVER_EVALUATION_H
+
+#include "driver/session.h"
+#include "driver/subnetwork.h"
+#include "runtime/dataset.h"
+
+typedef struct poa_evaluation {
+  poa_subnetwork network;
+  double accuracy; /* 0..1 */
+  double seconds;
+} poa_evaluation;
+
+/* Evaluates the sub-network at `point`: features of the first `limit` images of `train` (all
+ * if 0) answer for those of `test`. Both have labels. */
+poa_status poa_evaluate_point(poa_session *session, const poa_point *point,
+                              const poa_dataset *train, const poa_dataset *test, int64_t limit,
+                              poa_evaluation *result, poa_error *error);
+
+/* A selection of the lattice: for each name at most `per_name` values, evenly spread, the
+ * smallest and the largest among them. Writes at most `capacity` points; returns how many. */
+int64_t poa_select_points(const poa_lattice *lattice, int per_name, poa_point *points,
+                          int64_t capacity);
+
+/* Opens both splits at `path`; says so if there are no labels. */
+poa_status poa_open_labelled(const char *path, poa_dataset **train, poa_dataset **test,
+                             poa_error *error);
+
+void poa_print_evaluations(const poa_lattice *lattice, const poa_evaluation *evaluations,
+                           int64_t count, bool json);
+
+#endif

@@ -1,0 +1,17 @@
+/* subnetwork.h: how large a sub-network is, from its graph alone. */
+#ifndef POA_DRIVER_SUBNETWORK_H
+#define POA_DRIVER_SUBNETWORK_H
+
+#include "driver/driver.h"
+
+typedef struct poa_subnetwork {
+  poa_point point;
+  int64_t parameters; /* elements that the entry reads */
+  double flops;       /* two per multiply-add of its matrix products, per image */
+} poa_subnetwork;
+
+/* Measures the entry `features` at `point`. */
+poa_status poa_subnetwork_measure(poa_model *model, const poa_point *point,
+                                  poa_subnetwork *result, poa_error *error);
+
+#endif
