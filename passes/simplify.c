@@ -51,7 +51,7 @@ bool poa_s_is(const poa_simplifier *s, poa_value value, double constant) {
   return poa_s_constant(s, value, &found) && found == constant;
 }
 
-bool poa_same_shape(const poa_type *a, const poa_type *b) {
+bool poa_s_same_shape(const poa_type *a, const poa_type *b) {
   if (a->rank != b->rank)
     return false;
   for (int i = 0; i < a->rank; i++)
