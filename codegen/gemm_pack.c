@@ -28,10 +28,9 @@ static LLVMValueRef at(poa_emitter *e, LLVMValueRef base, int64_t index) {
   return emit_at(e, e->f32, base, emit_index(e, index));
 }
 
-/* Columns beyond the edge read the last one: no load leaves B. */
-static int64_t column_offset(const packing *p, int64_t column) {
-  int64_t last = p->columns - 1;
-  return (column < last ? column : last) * p->plan->gemm.b.column;
+/* Columns beyond the `valid` ones read the last of them: no load leaves B. */
+static int64_t column_offset(const packing *p, int64_t column, int64_t valid) {
+  return (column < valid ? column : valid - 1) * p->plan->gemm.b.column;
 }
 
 static LLVMValueRef shuffle(poa_emitter *e, LLVMValueRef a, LLVMValueRef b, const int *lanes,
@@ -54,13 +53,13 @@ static LLVMValueRef shuffle_quarters(packing *p, LLVMValueRef a, LLVMValueRef b,
 }
 
 /* Steps k..k+3 of columns first, first + 4, ..., one to a quarter. */
-static LLVMValueRef load_quarters(packing *p, LLVMValueRef b, int64_t first) {
+static LLVMValueRef load_quarters(packing *p, LLVMValueRef b, int64_t first, int64_t valid) {
   poa_emitter *e = p->e;
   LLVMTypeRef quarter = emit_vector_type(e->f32, 4);
   LLVMValueRef vectors[POA_EMIT_MAX_LANES / 4];
   int count = p->lanes / 4;
   for (int q = 0; q < count; ++q)
-    vectors[q] = emit_load(e, quarter, at(e, b, column_offset(p, first + 4 * q)), 4);
+    vectors[q] = emit_load(e, quarter, at(e, b, column_offset(p, first + 4 * q, valid)), 4);
   int lanes[POA_EMIT_MAX_LANES];
   for (int i = 0; i < p->lanes; ++i)
     lanes[i] = i;
@@ -71,12 +70,12 @@ static LLVMValueRef load_quarters(packing *p, LLVMValueRef b, int64_t first) {
 }
 
 /* Four rows of the panel, one vector wide. */
-static void transpose_block(packing *p, LLVMValueRef b, LLVMValueRef panel, int64_t column) {
+static void transpose_block(packing *p, LLVMValueRef b, LLVMValueRef panel, int64_t valid) {
   static const int low[] = {0, 4, 1, 5}, high[] = {2, 6, 3, 7};
   static const int even[] = {0, 1, 4, 5}, odd[] = {2, 3, 6, 7};
   LLVMValueRef v[STEP];
   for (int r = 0; r < STEP; ++r)
-    v[r] = load_quarters(p, b, column + r);
+    v[r] = load_quarters(p, b, r, valid);
   LLVMValueRef ab0 = shuffle_quarters(p, v[0], v[1], low);
   LLVMValueRef ab2 = shuffle_quarters(p, v[0], v[1], high);
   LLVMValueRef cd0 = shuffle_quarters(p, v[2], v[3], low);
@@ -84,12 +83,7 @@ static void transpose_block(packing *p, LLVMValueRef b, LLVMValueRef panel, int6
   LLVMValueRef rows[] = {shuffle_quarters(p, ab0, cd0, even), shuffle_quarters(p, ab0, cd0, odd),
                          shuffle_quarters(p, ab2, cd2, even), shuffle_quarters(p, ab2, cd2, odd)};
   for (int r = 0; r < STEP; ++r)
-    emit_store(p->e, rows[r], at(p->e, panel, r * p->stride + column), (unsigned)p->lanes * 4);
-}
-
-static void transpose_rows(packing *p, LLVMValueRef b, LLVMValueRef panel) {
-  for (int64_t column = 0; column < p->stride; column += p->lanes)
-    transpose_block(p, b, panel, column);
+    emit_store(p->e, rows[r], at(p->e, panel, r * p->stride), (unsigned)p->lanes * 4);
 }
 
 /* One vector of one row of B, of any column stride. */
@@ -99,7 +93,8 @@ static LLVMValueRef load_columns(packing *p, LLVMValueRef b, int64_t column) {
     return emit_load(e, p->vector, at(e, b, column), 4);
   LLVMValueRef vector = LLVMGetPoison(p->vector);
   for (int i = 0; i < p->lanes; ++i) {
-    LLVMValueRef element = emit_load(e, e->f32, at(e, b, column_offset(p, column + i)), 4);
+    LLVMValueRef element =
+        emit_load(e, e->f32, at(e, b, column_offset(p, column + i, p->columns)), 4);
     vector = LLVMBuildInsertElement(e->builder, vector, element, emit_int32(e, i), "");
   }
   return vector;
@@ -110,17 +105,43 @@ static void copy_row(packing *p, LLVMValueRef b, LLVMValueRef panel) {
     emit_store(p->e, load_columns(p, b, column), at(p->e, panel, column), (unsigned)p->lanes * 4);
 }
 
-typedef void (*rows_fn)(packing *p, LLVMValueRef b, LLVMValueRef panel);
-
-/* Rows [from, to) of B, `step` at a time. */
-static void pack_loop(packing *p, LLVMValueRef from, LLVMValueRef to, int step, rows_fn rows) {
+/* Rows [from, to) of B, one after the other. */
+static void copy_rows(packing *p, LLVMValueRef b, LLVMValueRef panel, LLVMValueRef from,
+                      LLVMValueRef to) {
   poa_emitter *e = p->e;
-  LLVMValueRef function = e->function, b = LLVMGetParam(function, 0);
-  poa_emit_loop k = poa_emit_loop_begin(e, from, to, emit_index(e, step));
+  poa_emit_loop k = poa_emit_loop_begin(e, from, to, emit_index(e, 1));
   LLVMValueRef row = emit_mul(e, k.index, emit_index(e, p->plan->gemm.b.row));
-  LLVMValueRef panel = emit_mul(e, k.index, emit_index(e, p->stride));
-  rows(p, emit_at(e, e->f32, b, row), emit_at(e, e->f32, LLVMGetParam(function, 1), panel));
+  LLVMValueRef to_row = emit_mul(e, k.index, emit_index(e, p->stride));
+  copy_row(p, emit_at(e, e->f32, b, row), emit_at(e, e->f32, panel, to_row));
   poa_emit_loop_end(e, &k);
+}
+
+/* Rows [0, to) of `valid` columns, a vector wide. */
+static void transpose_strip(packing *p, LLVMValueRef b, LLVMValueRef panel, LLVMValueRef to,
+                            int64_t valid) {
+  poa_emitter *e = p->e;
+  poa_emit_loop k = poa_emit_loop_begin(e, emit_index(e, 0), to, emit_index(e, STEP));
+  LLVMValueRef to_row = emit_mul(e, k.index, emit_index(e, p->stride));
+  transpose_block(p, emit_at(e, e->f32, b, k.index), emit_at(e, e->f32, panel, to_row), valid);
+  poa_emit_loop_end(e, &k);
+}
+
+/* Rows [0, to), strip by strip: only `lanes` columns at a time, which may all share few
+ * cache sets, are in use until they have been read whole. */
+static void transpose(packing *p, LLVMValueRef b, LLVMValueRef panel, LLVMValueRef to) {
+  poa_emitter *e = p->e;
+  int64_t step = p->plan->gemm.b.column, left = p->columns % p->lanes;
+  int64_t whole = p->columns - left;
+  if (whole) {
+    poa_emit_loop strip =
+        poa_emit_loop_begin(e, emit_index(e, 0), emit_index(e, whole), emit_index(e, p->lanes));
+    LLVMValueRef column = emit_mul(e, strip.index, emit_index(e, step));
+    transpose_strip(p, emit_at(e, e->f32, b, column), emit_at(e, e->f32, panel, strip.index), to,
+                    p->lanes);
+    poa_emit_loop_end(e, &strip);
+  }
+  if (left)
+    transpose_strip(p, at(e, b, whole * step), at(e, panel, whole), to, left);
 }
 
 LLVMValueRef poa_gemm_pack(poa_emitter *e, const poa_gemm_plan *plan, const char *symbol,
@@ -133,14 +154,14 @@ LLVMValueRef poa_gemm_pack(poa_emitter *e, const poa_gemm_plan *plan, const char
   packing p = {.e = e, .plan = plan, .lanes = plan->lanes, .columns = columns};
   p.stride = poa_gemm_panel_stride(plan, columns);
   p.vector = emit_vector_type(e->f32, plan->lanes);
-  LLVMValueRef from = emit_index(e, 0), k = LLVMGetParam(function, 2);
+  LLVMValueRef b = LLVMGetParam(function, 0), panel = LLVMGetParam(function, 1);
+  LLVMValueRef k = LLVMGetParam(function, 2), from = emit_index(e, 0);
   if (plan->panel == POA_PANEL_TRANSPOSE) {
-    LLVMValueRef whole = emit_and(e, k, emit_index(e, -STEP));
-    pack_loop(&p, from, whole, STEP, transpose_rows);
-    from = whole;
+    from = emit_and(e, k, emit_index(e, -STEP));
+    transpose(&p, b, panel, from);
   }
   if (plan->panel != POA_PANEL_TRANSPOSE || plan->gemm.k % STEP)
-    pack_loop(&p, from, k, 1, copy_row);
+    copy_rows(&p, b, panel, from, k);
   emit_return(e);
   return function;
 }

@@ -11,6 +11,9 @@
 
 #define K_BLOCK 384         /* rows of a panel; a panel is then 48 to 96 KiB */
 #define A_BLOCK (96 * 1024) /* elements of A that a tile reads again from L2 */
+#define CACHE_LINE 16       /* elements */
+#define COPY_ROWS 8         /* micro-tiles a copied panel must serve */
+#define COPY_ELEMENTS 16384 /* operands below that are cached as they are */
 #define SUM_ELEMENTS 16384  /* of the running sum on the stack: 64 KiB */
 #define MAX_TILE_PANELS 32
 #define DOT_MAX_COLUMNS 4
@@ -100,13 +103,6 @@ static poa_gemm transposed(const poa_gemm *gemm) {
   return g;
 }
 
-/* Rows of B a multiple of 1 KiB apart fall into few sets of the first-level cache. */
-static poa_gemm_panel choose_panel(const poa_gemm *g) {
-  if (g->b.column == 1)
-    return g->b.row % 256 == 0 && g->k > 16 && g->m > 64 ? POA_PANEL_COPY : POA_PANEL_IN_PLACE;
-  return g->b.row == 1 ? POA_PANEL_TRANSPOSE : POA_PANEL_GATHER;
-}
-
 /* Cycles per vector of B that is packed. */
 static double pack_cycles(poa_gemm_panel panel, int lanes) {
   switch (panel) {
@@ -173,6 +169,23 @@ static void choose_shape(poa_gemm_plan *p, const poa_target *target) {
   }
 }
 
+/* A narrow panel whose rows lie far apart is a cache line per row, each on its own page;
+ * rows a multiple of 4 KiB apart fall into one set of the first-level cache. */
+static bool copy_pays(const poa_gemm_plan *p) {
+  const poa_gemm *g = &p->gemm;
+  if (g->m < COPY_ROWS * p->rows)
+    return false;
+  if (p->vectors * p->lanes <= CACHE_LINE)
+    return g->k * g->b.row > COPY_ELEMENTS;
+  return g->b.row % 1024 == 0 && g->k > 64;
+}
+
+static poa_gemm_panel choose_panel(const poa_gemm_plan *p) {
+  if (p->gemm.b.column == 1)
+    return copy_pays(p) ? POA_PANEL_COPY : POA_PANEL_IN_PLACE;
+  return p->gemm.b.row == 1 ? POA_PANEL_TRANSPOSE : POA_PANEL_GATHER;
+}
+
 /* Few columns leave most lanes of an outer product idle: then the lanes run along k. */
 static bool can_dot(const poa_gemm *g) {
   return g->n <= DOT_MAX_COLUMNS && g->a.column == 1 && g->b.row == 1 && g->k > 1;
@@ -195,8 +208,8 @@ static double outer_cycles(const poa_gemm_plan *p) {
 static double choose_kernel(poa_gemm_plan *p, const poa_target *target) {
   const poa_gemm *g = &p->gemm;
   p->lanes = target->vector_lanes;
-  p->panel = choose_panel(g);
   choose_shape(p, target);
+  p->panel = choose_panel(p);
   double outer = outer_cycles(p), dot = can_dot(g) ? dot_cycles(g, p->lanes) : DBL_MAX;
   if (dot >= outer)
     return outer;
@@ -221,11 +234,12 @@ static void choose_k_block(poa_gemm_plan *p) {
 static double tile_cycles(const poa_gemm_plan *p, int64_t m, int64_t n) {
   double k = (double)p->gemm.k;
   double vectors = (double)divide_up(n, p->lanes);
-  double from_l3 = 0.15 * k * (double)(m + n);
+  double from_l3 = 0.25 * k * (double)(m + n);
   if (p->dot)
     return ITEM_CYCLES + (double)(m * n) * (k / p->lanes + 10) + from_l3;
   double compute = k * area_cycles(m, n, p->rows, p->vectors, p->lanes);
-  return ITEM_CYCLES + compute + k * vectors * pack_cycles(p->panel, p->lanes) + from_l3;
+  double pack = k * vectors * pack_cycles(p->panel, p->lanes);
+  return ITEM_CYCLES + compute + pack + from_l3;
 }
 
 /* Time of the slowest thread, over that of a perfect division, summed over teams. */

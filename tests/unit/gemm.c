@@ -163,17 +163,25 @@ static void run_forms(poa_kernel_library *library, int64_t m, int64_t n, int64_t
   }
 }
 
-static const char *const levels[] = {"x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4", "native"};
+static const char *const levels[] = {"x86-64", "x86-64-v3", "x86-64-v4"};
 
-/* Calls `body` with a library for each level this machine has. */
+static bool on_level(void (*body)(poa_kernel_library *library), const char *cpu) {
+  poa_kernel_library *library = library_for(cpu);
+  if (!library)
+    return false;
+  body(library);
+  poa_kernel_library_free(library);
+  return true;
+}
+
+/* Calls `body` with a library for each level this machine has, or for the machine itself
+ * if it is another kind of machine. */
 static void on_all_levels(void (*body)(poa_kernel_library *library)) {
-  for (size_t i = 0; i < sizeof levels / sizeof levels[0]; ++i) {
-    poa_kernel_library *library = library_for(levels[i]);
-    if (!library)
-      continue;
-    body(library);
-    poa_kernel_library_free(library);
-  }
+  bool any = false;
+  for (size_t i = 0; i < sizeof levels / sizeof levels[0]; ++i)
+    any |= on_level(body, levels[i]);
+  if (!any)
+    cr_assert(on_level(body, "native"));
 }
 
 static void remainders(poa_kernel_library *library) {
@@ -215,7 +223,7 @@ Test(gemm, vectors) {
 
 /* Protects the sharing of cache sets being cured by copies: rows 4 KiB apart. */
 static void large_strides(poa_kernel_library *library) {
-  poa_gemm g = product(70, 100, 60, false, false, 0);
+  poa_gemm g = product(70, 100, 70, false, false, 0);
   g.a.row = g.b.row = g.c.row = 1024;
   run(library, &g);
   g.accumulate = true;
