@@ -30,7 +30,7 @@ static int64_t width_in_rows(const poa_use *use, int64_t pitch, int64_t *from) {
 }
 
 static bool apart_in_rows(const poa_use *a, const poa_use *b, int64_t pitch) {
-  int64_t a_from, b_from;
+  int64_t a_from = 0, b_from = 0;
   int64_t a_width = width_in_rows(a, pitch, &a_from), b_width = width_in_rows(b, pitch, &b_from);
   return a_width && b_width && (a_from + a_width <= b_from || b_from + b_width <= a_from);
 }

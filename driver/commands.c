@@ -4,10 +4,12 @@
 #include "driver/driver.h"
 
 const poa_command poa_commands[] = {
-    {"train", poa_train, "set,data,steps,out,resume,threads,seed,every,cpu,cache,no-cache,plugin,quiet",
-     1, 1, "poa train MODEL --data PATH [--out DIR] [--steps N] [--set NAME=VALUE,..] [--resume]",
+    {"train", poa_train,
+     "set,data,steps,out,resume,threads,seed,every,cpu,cache,no-cache,plugin,quiet", 1, 1,
+     "poa train MODEL --data PATH [--out DIR] [--steps N] [--set NAME=VALUE,..] [--resume]",
      "pre-trains the elastic network and evaluates its sub-networks",
-     "MODEL is a description or the name of a recipe. The run's folder gets checkpoint.safetensors\n"
+     "MODEL is a description or the name of a recipe. The run's folder gets "
+     "checkpoint.safetensors\n"
      "(every --every steps, at the end, and on SIGINT or SIGTERM), metrics.jsonl and report.html.\n"
      "With --resume the run goes on where its checkpoint stands, with the constants it was\n"
      "started with, and ends bit for bit as if it had never stopped.\n"},
@@ -22,13 +24,15 @@ const poa_command poa_commands[] = {
      "prints the graph of an entry, at any stage of the compiler",
      "Without --after, the graph as elaborated is printed, symbolic in the elastic names.\n"
      "What is printed can be read back by `poa opt`.\n"},
-    {"opt", poa_opt, "passes,list,at,verify,probes", 0, 1, "poa opt [--passes A,B] [--list] [FILE|-]",
-     "reads a graph, runs passes over it and prints it",
+    {"opt", poa_opt, "passes,list,at,verify,probes", 0, 1,
+     "poa opt [--passes A,B] [--list] [FILE|-]", "reads a graph, runs passes over it and prints it",
      "Without --passes the graph is read and printed. FILE defaults to standard input.\n"},
     {"info", poa_info, "set,at,all,json,threads", 1, 1, "poa info MODEL [--at NAME=N,..] [--json]",
      "the lattice: parameters and FLOPs of each sub-network; kernels and peak memory of a step",
-     "Parameters and FLOPs are those of the entry `features` for one image. Kernels and memory are\n"
-     "those of the entry `step` at the largest sampled sub-network, or at --at; nothing is compiled.\n"},
+     "Parameters and FLOPs are those of the entry `features` for one image. Kernels and memory "
+     "are\n"
+     "those of the entry `step` at the largest sampled sub-network, or at --at; nothing is "
+     "compiled.\n"},
     {"replay", poa_replay, "set,scale,threads,cpu,cache,no-cache,plugin", 2, 2,
      "poa replay MODEL CASE.safetensors [--scale X]",
      "runs one recorded step and compares every tensor with the record",
@@ -36,8 +40,7 @@ const poa_command poa_commands[] = {
      "and optimizer state come from the case; losses, targets, features, gradients and updated\n"
      "weights are compared. Exit status 1 if any deviates by more than its limit.\n"},
     {"bench", poa_bench, "set,steps,threads,seed,cpu,cache,no-cache,plugin,json,at", 1, 1,
-     "poa bench MODEL [--threads N] [--steps N] [--json]",
-     "times training steps on made-up images",
+     "poa bench MODEL [--threads N] [--steps N] [--json]", "times training steps on made-up images",
      "Draws sub-networks as training does. Prints step time, GFLOP/s, the share of the fp32 peak\n"
      "measured in the same run, time per kernel family, compile time and memory.\n"},
 };

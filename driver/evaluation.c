@@ -61,20 +61,18 @@ static poa_status compute_features(poa_session *session, const features_plan *f,
     if (poa_dataset_batch(data, first, have, f->channels, f->size, normalization, images, error))
       return error->status;
     poa_executor_run(session->executor, prepared, NULL);
-    memcpy(out + first * f->dimension, features,
-           (size_t)(have * f->dimension) * sizeof *out);
+    memcpy(out + first * f->dimension, features, (size_t)(have * f->dimension) * sizeof *out);
   }
   return POA_OK;
 }
 
 static poa_status judge(poa_session *session, const features_plan *f, const poa_dataset *train,
-                        const poa_dataset *test, int64_t bank, double *accuracy,
-                        poa_error *error) {
+                        const poa_dataset *test, int64_t bank, double *accuracy, poa_error *error) {
   poa_normalization normalization = poa_dataset_normalization(train, f->channels);
   float *known = malloc((size_t)(bank * f->dimension) * sizeof *known);
   float *asked = malloc((size_t)(test->count * f->dimension) * sizeof *asked);
-  poa_status status = known && asked ? POA_OK
-                                     : poa_fail(error, POA_NO_MEMORY, "no memory for features");
+  poa_status status =
+      known && asked ? POA_OK : poa_fail(error, POA_NO_MEMORY, "no memory for features");
   if (status == POA_OK)
     status = compute_features(session, f, train, bank, &normalization, known, error);
   if (status == POA_OK)
@@ -130,8 +128,8 @@ int64_t poa_select_points(const poa_lattice *lattice, int per_name, poa_point *p
   for (int64_t at = 0; at < total; at++) {
     int64_t rest = at;
     for (int i = lattice->count - 1; i >= 0; rest /= chosen[i--])
-      points[at].value[i] = lattice->name[i].min + lattice->name[i].step *
-                                                       spread(rest % chosen[i], chosen[i], count[i]);
+      points[at].value[i] = lattice->name[i].min +
+                            lattice->name[i].step * spread(rest % chosen[i], chosen[i], count[i]);
   }
   return total;
 }
@@ -165,8 +163,8 @@ static void print_row(const poa_lattice *lattice, const poa_evaluation *e) {
     printf("  %8lld", (long long)e->network.point.value[i]);
     intact = intact && e->network.point.value[i] == top.value[i];
   }
-  printf("  %12lld  %12.2f  %8.2f%s\n", (long long)e->network.parameters,
-         e->network.flops * 1e-6, 100 * e->accuracy, intact ? "  intact" : "");
+  printf("  %12lld  %12.2f  %8.2f%s\n", (long long)e->network.parameters, e->network.flops * 1e-6,
+         100 * e->accuracy, intact ? "  intact" : "");
 }
 
 void poa_print_evaluations(const poa_lattice *lattice, const poa_evaluation *evaluations,

@@ -8,7 +8,14 @@
 
 #include "driver/driver.h"
 
-typedef enum flag_kind { FLAG_TEXT, FLAG_COUNT, FLAG_REAL, FLAG_SWITCH, FLAG_SET, FLAG_PLUGIN } flag_kind;
+typedef enum flag_kind {
+  FLAG_TEXT,
+  FLAG_COUNT,
+  FLAG_REAL,
+  FLAG_SWITCH,
+  FLAG_SET,
+  FLAG_PLUGIN
+} flag_kind;
 
 typedef struct flag_row {
   const char *name;
@@ -174,7 +181,8 @@ poa_status poa_flags_parse(const poa_command *command, int argc, char **argv, po
   for (int i = 0; i < count; i++)
     options[i] = (struct option){
         rows[i]->name, rows[i]->kind == FLAG_SWITCH ? no_argument : required_argument, NULL, i + 1};
-  *flags = (poa_flags){.steps = -1, .threads = -1, .seed = -1, .every = -1, .limit = -1, .scale = 1};
+  *flags =
+      (poa_flags){.steps = -1, .threads = -1, .seed = -1, .every = -1, .limit = -1, .scale = 1};
   opterr = 0;
   optind = 0;
   for (int option; (option = getopt_long(argc, argv, ":", options, NULL)) != -1;) {

@@ -48,7 +48,8 @@ static poa_status plan_step(poa_model *model, const poa_point *point, poa_arena 
   poa_target_free(&target);
   if (status)
     return status;
-  *needs = (step_needs){.known = true, .launches = lowered.plan->launch_count,
+  *needs = (step_needs){.known = true,
+                        .launches = lowered.plan->launch_count,
                         .kernels = count_kernels(&lowered, arena),
                         .nodes = (int)graph->node_count,
                         .arena_bytes = lowered.plan->arena_bytes,
@@ -78,9 +79,10 @@ static void print_needs(const poa_lattice *lattice, const poa_point *point,
   printf("step%s%s: %d nodes, %d launches, %d kernels, %.1f GFLOP of matrix products\n",
          *text ? " at " : "", text, needs->nodes, needs->launches, needs->kernels,
          needs->flops * 1e-9);
-  printf("peak memory of a step: %.1f MiB of values + %.1f MiB of parameters and state = %.1f MiB\n",
-         (double)needs->arena_bytes / 1048576, (double)needs->parameter_bytes / 1048576,
-         (double)(needs->arena_bytes + needs->parameter_bytes) / 1048576);
+  printf(
+      "peak memory of a step: %.1f MiB of values + %.1f MiB of parameters and state = %.1f MiB\n",
+      (double)needs->arena_bytes / 1048576, (double)needs->parameter_bytes / 1048576,
+      (double)(needs->arena_bytes + needs->parameter_bytes) / 1048576);
 }
 
 static cJSON *point_json(const poa_lattice *lattice, const poa_point *point) {
@@ -114,8 +116,7 @@ static void print_json(const poa_lattice *lattice, const poa_subnetwork *network
   cJSON_Delete(root);
 }
 
-static void print_table(const poa_lattice *lattice, const poa_subnetwork *networks,
-                        int64_t count) {
+static void print_table(const poa_lattice *lattice, const poa_subnetwork *networks, int64_t count) {
   printf("%lld sub-network%s\n", (long long)count, count == 1 ? "" : "s");
   for (int i = 0; i < lattice->count; i++)
     printf("  %8s", lattice->name[i].name);

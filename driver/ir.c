@@ -30,9 +30,10 @@ int poa_ir(const poa_flags *flags) {
   poa_model *model = NULL;
   poa_graph *graph;
   poa_arena *arena = poa_arena_create();
-  bool good = !poa_load_model(flags, &model, &error) &&
-              !poa_model_graph(model, flags->entry ? flags->entry : "step", arena, &graph, &error) &&
-              !print_stages(flags, graph, &error);
+  bool good =
+      !poa_load_model(flags, &model, &error) &&
+      !poa_model_graph(model, flags->entry ? flags->entry : "step", arena, &graph, &error) &&
+      !print_stages(flags, graph, &error);
   poa_arena_free(arena);
   poa_model_free(model);
   return good ? 0 : poa_report_failure(&error);

@@ -11,8 +11,9 @@ int poa_report_failure(const poa_error *error) {
 }
 
 static int print_overview(FILE *out) {
-  fprintf(out, "poa %s: pre-trains one elastic network and hands out models of all sizes\n\n"
-               "usage: poa COMMAND ...\n\n",
+  fprintf(out,
+          "poa %s: pre-trains one elastic network and hands out models of all sizes\n\n"
+          "usage: poa COMMAND ...\n\n",
           POA_VERSION);
   for (int i = 0; i < poa_command_count; i++)
     fprintf(out, "  %-8s %s\n", poa_commands[i].name, poa_commands[i].summary);

@@ -61,8 +61,8 @@ int poa_opt(const poa_flags *flags) {
     return list_passes();
   poa_error error = {0};
   poa_arena *arena = poa_arena_create();
-  poa_status status = arena ? transform(flags, arena, &error)
-                            : poa_fail(&error, POA_NO_MEMORY, "out of memory");
+  poa_status status =
+      arena ? transform(flags, arena, &error) : poa_fail(&error, POA_NO_MEMORY, "out of memory");
   poa_arena_free(arena);
   return status ? poa_report_failure(&error) : 0;
 }

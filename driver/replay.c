@@ -17,8 +17,8 @@ typedef struct limit_row {
 
 /* A float32 program with its own order of summation stays inside these. */
 static const limit_row limits[] = {
-    {"loss.", 1e-5},   {"clip.", 1e-5},        {"mid.", 1e-4},         {"extract.", 1e-4},
-    {"target.", 1e-4}, {"new_center.", 1e-4},  {"grad.", 2e-4},        {"new_", 1e-5},
+    {"loss.", 1e-5},   {"clip.", 1e-5},       {"mid.", 1e-4},  {"extract.", 1e-4},
+    {"target.", 1e-4}, {"new_center.", 1e-4}, {"grad.", 2e-4}, {"new_", 1e-5},
 };
 #define ZERO_LIMIT 1e-6 /* absolute, where the recorded tensor is all zero */
 #define CHANGE_LIMIT 1e-3
@@ -142,12 +142,11 @@ static poa_status compare_all(const poa_case *recorded, const poa_session *sessi
   return POA_OK;
 }
 
-static poa_status run_step(poa_session *session, const poa_case *recorded, double scale,
-                           verdict *v, poa_error *error) {
+static poa_status run_step(poa_session *session, const poa_case *recorded, double scale, verdict *v,
+                           poa_error *error) {
   poa_point point;
   poa_program_at *program;
-  poa_status status =
-      poa_case_point(recorded, poa_model_lattice(session->model), &point, error);
+  poa_status status = poa_case_point(recorded, poa_model_lattice(session->model), &point, error);
   if (status == POA_OK)
     status = poa_session_program(session, "step", &point, true, &program, error);
   if (status == POA_OK)

@@ -13,8 +13,7 @@ static poa_status open_library(poa_session *session, const poa_flags *flags, poa
   char *folder = flags->no_cache ? NULL
                  : flags->cache  ? strdup(flags->cache)
                                  : poa_object_cache_default_dir();
-  poa_status status =
-      poa_kernel_library_create(&session->library, &session->target, folder, error);
+  poa_status status = poa_kernel_library_create(&session->library, &session->target, folder, error);
   free(folder);
   return status;
 }
@@ -60,7 +59,8 @@ static double now(void) {
 /* Description to plan; everything in between is freed. */
 static poa_status compile(poa_session *session, poa_program_at *program, poa_arena *arena,
                           poa_error *error) {
-  poa_options options = {.point = program->point, .has_point = true,
+  poa_options options = {.point = program->point,
+                         .has_point = true,
                          .keep_probes = program->probes,
                          .vector_lanes = session->target.vector_lanes};
   poa_graph *graph;
@@ -119,8 +119,8 @@ poa_status poa_session_program(poa_session *session, const char *entry, const po
 poa_status poa_session_prepare(poa_session *session, poa_program_at *program, poa_error *error) {
   if (program->prepared)
     return POA_OK;
-  return poa_executor_prepare(session->executor, program->plan, session->store,
-                              &program->prepared, error);
+  return poa_executor_prepare(session->executor, program->plan, session->store, &program->prepared,
+                              error);
 }
 
 const poa_plan_input *poa_plan_find_input(const poa_plan *plan, const char *name) {

@@ -45,8 +45,8 @@ static double batch_of(const poa_graph *graph) {
   return has_batch ? (double)graph->inputs[0].type.dim[0].value : 1;
 }
 
-poa_status poa_subnetwork_measure(poa_model *model, const poa_point *point,
-                                  poa_subnetwork *result, poa_error *error) {
+poa_status poa_subnetwork_measure(poa_model *model, const poa_point *point, poa_subnetwork *result,
+                                  poa_error *error) {
   poa_arena *arena = poa_arena_create();
   if (!arena)
     return poa_fail(error, POA_NO_MEMORY, "out of memory");
@@ -54,8 +54,8 @@ poa_status poa_subnetwork_measure(poa_model *model, const poa_point *point,
   poa_graph *graph;
   poa_status status = poa_model_graph(model, "features", arena, &graph, error);
   if (status == POA_OK)
-    status = poa_pipeline_run(graph, "specialize,simplify", NULL, &options, false, NULL, NULL,
-                              error);
+    status =
+        poa_pipeline_run(graph, "specialize,simplify", NULL, &options, false, NULL, NULL, error);
   if (status == POA_OK)
     *result = (poa_subnetwork){*point, graph_parameters(graph, arena),
                                graph_flops(graph) / batch_of(graph)};

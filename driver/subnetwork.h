@@ -11,7 +11,7 @@ typedef struct poa_subnetwork {
 } poa_subnetwork;
 
 /* Measures the entry `features` at `point`. */
-poa_status poa_subnetwork_measure(poa_model *model, const poa_point *point,
-                                  poa_subnetwork *result, poa_error *error);
+poa_status poa_subnetwork_measure(poa_model *model, const poa_point *point, poa_subnetwork *result,
+                                  poa_error *error);
 
 #endif

@@ -190,8 +190,10 @@ poa_worth poa_builtin_subset(poa_elaborator *e, const poa_syntax *call, const po
     return poa_worth_error();
   if (count < 1 || count > of)
     return poa_complain(e, call, "subset(): %lld of %lld rows", (long long)count, (long long)of);
-  poa_input input = {.type = {POA_I32, 1, {poa_known(count)}}, .source = "subset",
-                     .argument_count = 1, .location = call->location};
+  poa_input input = {.type = {POA_I32, 1, {poa_known(count)}},
+                     .source = "subset",
+                     .argument_count = 1,
+                     .location = call->location};
   input.name = poa_arena_format(e->arena, "subset_%d", e->graph ? e->graph->input_count : 0);
   input.arguments = poa_arena_alloc(e->arena, sizeof *input.arguments);
   input.arguments[0] = (poa_source_argument){"of", (double)of, NULL};

@@ -14,7 +14,7 @@ static poa_worth unary(poa_elaborator *e, const poa_syntax *call, const poa_wort
   if (fold && a[0].kind == VALUE_NUMBER && poa_number_is_known(&a[0].number))
     return poa_worth_real(fold(poa_number_value(&a[0].number)));
   poa_value x = poa_to_tensor(e, call, a[0]);
-  return wrap(poa_emit(e, call, op, &x, 1, NULL, 0, NULL));
+  return wrap(poa_append(e, call, op, &x, 1, NULL, 0, NULL));
 }
 
 static double reciprocal_root(double x) {
@@ -42,8 +42,9 @@ UNARY(detach, NULL)
 
 POA_BUILTIN(gradient) {
   if (a[1].kind != VALUE_PARAMETER)
-    return poa_complain(e, call, "gradient(of, parameter): the second is %s; a parameter comes "
-                                 "from a loop over a set, as in: for p in student",
+    return poa_complain(e, call,
+                        "gradient(of, parameter): the second is %s; a parameter comes "
+                        "from a loop over a set, as in: for p in student",
                         poa_worth_kind_name(a[1].kind));
   poa_value operands[2] = {poa_to_tensor(e, call, a[0]),
                            poa_parameter_node(e, a[1].index, call->location)};
@@ -52,7 +53,7 @@ POA_BUILTIN(gradient) {
   if (poa_type_of(e, operands[0])->rank != 0)
     return poa_complain(e, call, "the gradient of a single number can be taken, not of %s",
                         poa_show_type(e, poa_type_of(e, operands[0])));
-  return wrap(poa_emit(e, call, POA_OP_gradient, operands, 2, NULL, 0, NULL));
+  return wrap(poa_append(e, call, POA_OP_gradient, operands, 2, NULL, 0, NULL));
 }
 
 static poa_worth convert(poa_elaborator *e, const poa_syntax *call, poa_worth value,
@@ -64,7 +65,7 @@ static poa_worth convert(poa_elaborator *e, const poa_syntax *call, poa_worth va
   if (type.dtype == dtype)
     return poa_worth_tensor(x);
   type.dtype = dtype;
-  return wrap(poa_emit(e, call, POA_OP_convert, &x, 1, NULL, 0, &type));
+  return wrap(poa_append(e, call, POA_OP_convert, &x, 1, NULL, 0, &type));
 }
 
 POA_BUILTIN(f32) {
@@ -97,10 +98,10 @@ POA_BUILTIN(where) {
   poa_value operands[3] = {poa_stretch(e, call, condition, &common), 0, 0};
   for (int i = 1; i <= 2; i++) {
     bool known = a[i].kind == VALUE_NUMBER && poa_number_is_known(&a[i].number);
-    operands[i] = known ? poa_emit_constant(e, call, poa_number_value(&a[i].number), &common)
+    operands[i] = known ? poa_append_constant(e, call, poa_number_value(&a[i].number), &common)
                         : poa_stretch(e, call, poa_to_tensor(e, call, a[i]), &common);
   }
-  return wrap(poa_emit(e, call, POA_OP_select, operands, 3, NULL, 0, NULL));
+  return wrap(poa_append(e, call, POA_OP_select, operands, 3, NULL, 0, NULL));
 }
 
 /* The axes of a reduction: none given means all, else one or a list, in order. */
@@ -134,8 +135,7 @@ static poa_value reduce(poa_elaborator *e, const poa_syntax *call, const poa_wor
   poa_value x = poa_to_tensor(e, call, a[0]);
   int64_t axes[POA_MAX_RANK];
   int count;
-  if (x == POA_NO_VALUE ||
-      !reduced_axes(e, call, a[1], poa_type_of(e, x)->rank, axes, &count))
+  if (x == POA_NO_VALUE || !reduced_axes(e, call, a[1], poa_type_of(e, x)->rank, axes, &count))
     return POA_NO_VALUE;
   poa_type type = *poa_type_of(e, x);
   *reduced = poa_known(1);
@@ -144,11 +144,10 @@ static poa_value reduce(poa_elaborator *e, const poa_syntax *call, const poa_wor
   if (count == 0)
     return x;
   poa_attribute attribute = poa_attribute_ints("axes", axes, count);
-  poa_value result = poa_emit(e, call, op, &x, 1, &attribute, 1, NULL);
+  poa_value result = poa_append(e, call, op, &x, 1, &attribute, 1, NULL);
   bool keepdims = poa_was_given(&a[2]) && poa_worth_is_true(e, call, a[2]);
-  return keepdims && result != POA_NO_VALUE
-             ? with_kept_axes(e, call, result, type, axes, count)
-             : result;
+  return keepdims && result != POA_NO_VALUE ? with_kept_axes(e, call, result, type, axes, count)
+                                            : result;
 }
 
 POA_BUILTIN(sum) {
@@ -177,7 +176,7 @@ POA_BUILTIN(argmax) {
   if (x == POA_NO_VALUE || !poa_to_axis(e, call, a[1], poa_type_of(e, x)->rank, &axis))
     return poa_worth_error();
   poa_attribute attribute = poa_attribute_int("axis", axis);
-  return wrap(poa_emit(e, call, POA_OP_argmax, &x, 1, &attribute, 1, NULL));
+  return wrap(poa_append(e, call, POA_OP_argmax, &x, 1, &attribute, 1, NULL));
 }
 
 /* transpose(x): the last two axes swap; transpose(x, axes): axis i of the result is
@@ -204,7 +203,7 @@ POA_BUILTIN(transpose) {
         return poa_worth_error();
   }
   poa_attribute attribute = poa_attribute_ints("perm", perm, rank);
-  return wrap(poa_emit(e, call, POA_OP_transpose, &x, 1, &attribute, 1, NULL));
+  return wrap(poa_append(e, call, POA_OP_transpose, &x, 1, &attribute, 1, NULL));
 }
 
 POA_BUILTIN(reshape) {
@@ -236,35 +235,34 @@ POA_BUILTIN(concat) {
   if (!poa_to_axis(e, call, a[1], poa_type_of(e, parts[0])->rank, &axis))
     return poa_worth_error();
   poa_attribute attribute = poa_attribute_int("axis", axis);
-  return wrap(poa_emit(e, call, POA_OP_concat, parts, a[0].count, &attribute, 1, NULL));
+  return wrap(poa_append(e, call, POA_OP_concat, parts, a[0].count, &attribute, 1, NULL));
 }
 
 POA_BUILTIN(gather) {
   poa_value operands[2] = {poa_to_tensor(e, call, a[0]), poa_to_tensor(e, call, a[1])};
-  return wrap(poa_emit(e, call, POA_OP_gather, operands, 2, NULL, 0, NULL));
+  return wrap(poa_append(e, call, POA_OP_gather, operands, 2, NULL, 0, NULL));
 }
 
 POA_BUILTIN(scatter_add) {
   poa_value operands[3] = {poa_to_tensor(e, call, a[0]), poa_to_tensor(e, call, a[1]),
                            poa_to_tensor(e, call, a[2])};
-  return wrap(poa_emit(e, call, POA_OP_scatter_add, operands, 3, NULL, 0, NULL));
+  return wrap(poa_append(e, call, POA_OP_scatter_add, operands, 3, NULL, 0, NULL));
 }
 
 POA_BUILTIN(iota) {
   poa_type type;
   int axis;
-  if (!poa_to_type(e, call, a[0], POA_I32, &type) ||
-      !poa_to_axis(e, call, a[1], type.rank, &axis))
+  if (!poa_to_type(e, call, a[0], POA_I32, &type) || !poa_to_axis(e, call, a[1], type.rank, &axis))
     return poa_worth_error();
   poa_attribute attribute = poa_attribute_int("axis", axis);
-  return wrap(poa_emit(e, call, POA_OP_iota, NULL, 0, &attribute, 1, &type));
+  return wrap(poa_append(e, call, POA_OP_iota, NULL, 0, &attribute, 1, &type));
 }
 
 static poa_worth splat(poa_elaborator *e, const poa_syntax *call, poa_worth shape, double value) {
   poa_type type;
   if (!poa_to_type(e, call, shape, POA_F32, &type))
     return poa_worth_error();
-  return wrap(poa_emit_constant(e, call, value, &type));
+  return wrap(poa_append_constant(e, call, value, &type));
 }
 
 POA_BUILTIN(zeros) {

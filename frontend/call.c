@@ -60,7 +60,8 @@ static int formal_names(poa_elaborator *e, const callee *target, const char **na
   }
   int count = 0;
   char *rest = poa_arena_text(e->arena, target->builtin->formals);
-  for (char *state, *word = strtok_r(rest, ", ", &state); word; word = strtok_r(NULL, ", ", &state)) {
+  for (char *state, *word = strtok_r(rest, ", ", &state); word;
+       word = strtok_r(NULL, ", ", &state)) {
     size_t length = strlen(word);
     optional[count] = word[length - 1] == '?';
     if (optional[count])
@@ -176,8 +177,9 @@ static poa_worth evaluate_branch(poa_elaborator *e, const poa_syntax *branch) {
                         poa_suggestion(e, branch->text, names, count));
   }
   if (e->set >= 0)
-    return poa_complain(e, branch, "a branch inside another branch: parameters of '%s' are "
-                                   "already in force here",
+    return poa_complain(e, branch,
+                        "a branch inside another branch: parameters of '%s' are "
+                        "already in force here",
                         e->program->sets[e->set].name);
   return call_in(e, branch->children[0], (surroundings){"", set, branch->at_max});
 }

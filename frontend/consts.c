@@ -71,8 +71,8 @@ static poa_worth overridden(poa_elaborator *e, const poa_const_row *row,
                             const poa_const *override) {
   poa_worth original = evaluate_alone(e, row->syntax->value);
   poa_worth value = evaluate_alone(e, override->value);
-  bool fits = value.kind == original.kind || value.kind == VALUE_ERROR ||
-              original.kind == VALUE_ERROR;
+  bool fits =
+      value.kind == original.kind || value.kind == VALUE_ERROR || original.kind == VALUE_ERROR;
   if (fits)
     return value;
   return poa_complain(e, override->value, "the constant '%s' is %s, but is set to %s here",
@@ -90,8 +90,7 @@ poa_worth poa_const_value(poa_elaborator *e, const char *name, const poa_syntax 
   if (row->state == CONST_WAITING) {
     row->state = CONST_ACTIVE;
     const poa_const *override = find_override(e, name);
-    row->value =
-        override ? overridden(e, row, override) : evaluate_alone(e, row->syntax->value);
+    row->value = override ? overridden(e, row, override) : evaluate_alone(e, row->syntax->value);
     row->state = CONST_KNOWN;
   }
   return row->value;
@@ -153,6 +152,7 @@ void poa_open_lattice(poa_elaborator *e) {
   if (fits)
     e->lattice.select_scale = poa_number_value(&scale.number);
   else if (scale.kind != VALUE_ERROR)
-    poa_complain(e, e->program->select_scale,
-                 "sampling takes how many times oftener the smallest network comes: a number from 1");
+    poa_complain(
+        e, e->program->select_scale,
+        "sampling takes how many times oftener the smallest network comes: a number from 1");
 }

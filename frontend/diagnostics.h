@@ -22,8 +22,8 @@ typedef struct poa_diagnostics {
   poa_arena *arena;
   FILE *out; /* where they are written as they are found; NULL: nowhere */
   int errors;
-  char first[512];      /* the first one without its lines, for poa_error */
-  poa_location last;    /* one error a place */
+  char first[512];   /* the first one without its lines, for poa_error */
+  poa_location last; /* one error a place */
   poa_source_text *sources;
 } poa_diagnostics;
 

@@ -105,8 +105,8 @@ int poa_find_elastic(const poa_elaborator *e, const char *name);
 
 /* parameters.c */
 poa_worth poa_declare_parameter(poa_elaborator *e, const poa_statement *statement);
-poa_worth poa_state(poa_elaborator *e, const poa_syntax *at, const char *name,
-                    const poa_type *type, double initial);
+poa_worth poa_state(poa_elaborator *e, const poa_syntax *at, const char *name, const poa_type *type,
+                    double initial);
 /* The parameter of `set` that corresponds to `parameter`; made if it isn't there yet. */
 poa_worth poa_corresponding(poa_elaborator *e, const poa_syntax *at, int set, int parameter);
 poa_value poa_parameter_node(poa_elaborator *e, int parameter, poa_location at);
@@ -121,11 +121,11 @@ bool poa_is_tensor_like(const poa_worth *value);
 poa_type *poa_type_of(poa_elaborator *e, poa_value tensor);
 const char *poa_show_type(poa_elaborator *e, const poa_type *type);
 /* Appends a node; a violated shape rule is reported at `at`. */
-poa_value poa_emit(poa_elaborator *e, const poa_syntax *at, poa_op op, const poa_value *operands,
-                   int count, const poa_attribute *attributes, int attribute_count,
-                   const poa_type *type);
-poa_value poa_emit_constant(poa_elaborator *e, const poa_syntax *at, double value,
-                            const poa_type *type);
+poa_value poa_append(poa_elaborator *e, const poa_syntax *at, poa_op op, const poa_value *operands,
+                     int count, const poa_attribute *attributes, int attribute_count,
+                     const poa_type *type);
+poa_value poa_append_constant(poa_elaborator *e, const poa_syntax *at, double value,
+                              const poa_type *type);
 /* Stretches x to `type`'s shape: leading axes are added, extents of 1 repeated. */
 poa_value poa_stretch(poa_elaborator *e, const poa_syntax *at, poa_value x, const poa_type *type);
 poa_value poa_element_wise(poa_elaborator *e, const poa_syntax *at, poa_op op, poa_worth left,

@@ -19,7 +19,7 @@ poa_value poa_add_input(poa_elaborator *e, const poa_syntax *at, poa_input input
   input.use = graph->input_count;
   graph->inputs[graph->input_count++] = input;
   poa_attribute attribute = poa_attribute_string("name", input.name);
-  return poa_emit(e, at, POA_OP_input, NULL, 0, &attribute, 1, &input.type);
+  return poa_append(e, at, POA_OP_input, NULL, 0, &attribute, 1, &input.type);
 }
 
 static bool read_dtype(poa_elaborator *e, const poa_formal *formal, poa_dtype *dtype) {
@@ -38,7 +38,8 @@ static bool read_dtype(poa_elaborator *e, const poa_formal *formal, poa_dtype *d
 static bool read_arguments(poa_elaborator *e, const poa_formal *formal, poa_input *input) {
   const poa_syntax_pairs *pairs = &formal->arguments;
   input->argument_count = pairs->count;
-  input->arguments = poa_arena_alloc(e->arena, (size_t)(pairs->count + 1) * sizeof(*input->arguments));
+  input->arguments =
+      poa_arena_alloc(e->arena, (size_t)(pairs->count + 1) * sizeof(*input->arguments));
   for (int i = 0; i < pairs->count; i++) {
     poa_worth value = poa_elaborate(e, pairs->items[i].value);
     input->arguments[i].name = pairs->items[i].name;
@@ -58,13 +59,14 @@ static bool read_arguments(poa_elaborator *e, const poa_formal *formal, poa_inpu
 
 static void add_formal_input(poa_elaborator *e, const poa_formal *formal) {
   poa_syntax at = {.location = formal->location, .length = formal->length};
-  poa_input input = {.name = formal->name, .source = formal->source ? formal->source : "",
+  poa_input input = {.name = formal->name,
+                     .source = formal->source ? formal->source : "",
                      .location = formal->location};
   input.type.rank = formal->rank;
   bool good = read_dtype(e, formal, &input.type.dtype) && read_arguments(e, formal, &input);
   for (int i = 0; good && i < formal->rank; i++)
-    good = poa_to_extent(e, formal->shape[i], poa_elaborate(e, formal->shape[i]),
-                         &input.type.dim[i]);
+    good =
+        poa_to_extent(e, formal->shape[i], poa_elaborate(e, formal->shape[i]), &input.type.dim[i]);
   poa_value value = good ? poa_add_input(e, &at, input) : POA_NO_VALUE;
   poa_assign_variable(e, formal->name,
                       value == POA_NO_VALUE ? poa_worth_error() : poa_worth_tensor(value));
@@ -75,7 +77,7 @@ static void emit_result(poa_elaborator *e, const poa_syntax *at, const char *nam
   poa_value tensor = poa_to_tensor(e, at, value);
   poa_attribute attributes[] = {poa_attribute_string("kind", "result"),
                                 poa_attribute_string("name", name)};
-  poa_emit(e, at, POA_OP_output, &tensor, 1, attributes, 2, NULL);
+  poa_append(e, at, POA_OP_output, &tensor, 1, attributes, 2, NULL);
 }
 
 /* What the entry returns: one tensor, or a list of them. */

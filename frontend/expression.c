@@ -27,8 +27,8 @@ const char *poa_suggestion(poa_elaborator *e, const char *name, const char *cons
 static const char **visible_names(poa_elaborator *e, int *count) {
   const poa_program *program = e->program;
   int variables = e->frame ? e->frame->count : 0;
-  int total = variables + e->const_count + e->lattice.count + program->set_count +
-              program->module_count;
+  int total =
+      variables + e->const_count + e->lattice.count + program->set_count + program->module_count;
   const char **names = poa_arena_alloc(e->arena, (size_t)(total + 1) * sizeof *names);
   int n = 0;
   for (int i = 0; i < variables; i++)
@@ -155,7 +155,7 @@ static poa_worth evaluate_unary(poa_elaborator *e, const poa_syntax *syntax) {
   if (tensor == POA_NO_VALUE)
     return poa_worth_error();
   poa_op op = negates ? POA_OP_neg : POA_OP_not;
-  return poa_worth_tensor(poa_emit(e, syntax, op, &tensor, 1, NULL, 0, NULL));
+  return poa_worth_tensor(poa_append(e, syntax, op, &tensor, 1, NULL, 0, NULL));
 }
 
 bool poa_worth_equal(const poa_worth *a, const poa_worth *b) {
@@ -191,11 +191,13 @@ bool poa_worth_is_true(poa_elaborator *e, const poa_syntax *at, poa_worth value)
   if (value.kind == VALUE_NONE)
     return false;
   if (poa_is_tensor_like(&value))
-    poa_complain(e, at, "this condition is a tensor; there is no control flow at run time: "
-                        "use where(condition, a, b)");
+    poa_complain(e, at,
+                 "this condition is a tensor; there is no control flow at run time: "
+                 "use where(condition, a, b)");
   else if (value.kind == VALUE_NUMBER)
-    poa_complain(e, at, "this condition depends on an elastic name, which has no value before "
-                        "the network is specialized");
+    poa_complain(e, at,
+                 "this condition depends on an elastic name, which has no value before "
+                 "the network is specialized");
   else if (value.kind != VALUE_ERROR)
     poa_complain(e, at, "expected a condition, found %s", poa_worth_kind_name(value.kind));
   return false;
@@ -215,10 +217,10 @@ typedef struct operator_row {
 } operator_row;
 
 static const operator_row tensor_operators[] = {
-    {"+", POA_OP_add, false},  {"-", POA_OP_sub, false},  {"*", POA_OP_mul, false},
-    {"/", POA_OP_div, false},  {"^", POA_OP_pow, false},  {"<", POA_OP_lt, false},
-    {"<=", POA_OP_le, false},  {">", POA_OP_lt, true},    {">=", POA_OP_le, true},
-    {"==", POA_OP_eq, false},  {"!=", POA_OP_ne, false},  {"and", POA_OP_and, false},
+    {"+", POA_OP_add, false}, {"-", POA_OP_sub, false}, {"*", POA_OP_mul, false},
+    {"/", POA_OP_div, false}, {"^", POA_OP_pow, false}, {"<", POA_OP_lt, false},
+    {"<=", POA_OP_le, false}, {">", POA_OP_lt, true},   {">=", POA_OP_le, true},
+    {"==", POA_OP_eq, false}, {"!=", POA_OP_ne, false}, {"and", POA_OP_and, false},
     {"or", POA_OP_or, false},
 };
 
@@ -235,11 +237,11 @@ static bool special_power(poa_elaborator *e, const poa_syntax *at, poa_worth bas
   if (power == 1)
     *result = poa_worth_tensor(x);
   else if (power == 2)
-    *result = poa_worth_tensor(poa_emit(e, at, POA_OP_mul, both, 2, NULL, 0, NULL));
+    *result = poa_worth_tensor(poa_append(e, at, POA_OP_mul, both, 2, NULL, 0, NULL));
   else if (power == 0.5)
-    *result = poa_worth_tensor(poa_emit(e, at, POA_OP_sqrt, &x, 1, NULL, 0, NULL));
+    *result = poa_worth_tensor(poa_append(e, at, POA_OP_sqrt, &x, 1, NULL, 0, NULL));
   else if (power == -0.5)
-    *result = poa_worth_tensor(poa_emit(e, at, POA_OP_rsqrt, &x, 1, NULL, 0, NULL));
+    *result = poa_worth_tensor(poa_append(e, at, POA_OP_rsqrt, &x, 1, NULL, 0, NULL));
   else
     return false;
   return true;
@@ -269,8 +271,9 @@ static poa_worth number_binary(poa_elaborator *e, const poa_syntax *at, const ch
   if (strchr("<>=!", *op)) {
     if (known)
       return compare_numbers(op, poa_number_value(&left.number), poa_number_value(&right.number));
-    return poa_complain(e, at, "a number that depends on an elastic name has no value before the "
-                               "network is specialized, so it cannot be compared");
+    return poa_complain(e, at,
+                        "a number that depends on an elastic name has no value before the "
+                        "network is specialized, so it cannot be compared");
   }
   poa_worth result = {.kind = VALUE_NUMBER};
   const char *problem;
@@ -295,8 +298,8 @@ poa_worth poa_evaluate_binary(poa_elaborator *e, const poa_syntax *at, const cha
     return number_binary(e, at, op, left, right);
   if (tensors)
     return tensor_binary(e, at, op, left, right);
-  return poa_complain(e, at, "'%s' does not work on %s and %s", op,
-                      poa_worth_kind_name(left.kind), poa_worth_kind_name(right.kind));
+  return poa_complain(e, at, "'%s' does not work on %s and %s", op, poa_worth_kind_name(left.kind),
+                      poa_worth_kind_name(right.kind));
 }
 
 /* and, or: the right side is only evaluated where the left doesn't decide. */

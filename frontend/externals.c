@@ -38,8 +38,9 @@ static bool c_argument(poa_elaborator *e, const poa_definition *definition, int 
   poa_worth value = poa_elaborate(e, syntax);
   if (value.kind != VALUE_NUMBER || !poa_number_is_known(&value.number)) {
     if (value.kind != VALUE_ERROR)
-      poa_complain(e, syntax, "an argument of a C function is a number known at compile time "
-                              "(an elastic extent is not)");
+      poa_complain(e, syntax,
+                   "an argument of a C function is a number known at compile time "
+                   "(an elastic extent is not)");
     return false;
   }
   for (int kind = 0; kind < 4; kind++)
@@ -92,8 +93,9 @@ static const char *declare(poa_elaborator *e, const poa_syntax *call,
       continue;
     const poa_definition *gradient = find_extern(e, external->gradients[i]);
     if (!gradient || gradient->formal_count != definition->formal_count + 2) {
-      poa_complain(e, call, "the gradient '%s' of '%s' has to be an extern of its arguments, its "
-                            "result and the result's gradient",
+      poa_complain(e, call,
+                   "the gradient '%s' of '%s' has to be an extern of its arguments, its "
+                   "result and the result's gradient",
                    external->gradients[i], definition->name);
       return NULL;
     }
@@ -138,7 +140,7 @@ static poa_value call_in_frame(poa_elaborator *e, const poa_syntax *call,
   if (!name)
     return POA_NO_VALUE;
   poa_attribute attribute = poa_attribute_string("external", name);
-  return poa_emit(e, call, POA_OP_call, operands, definition->formal_count, &attribute, 1, &type);
+  return poa_append(e, call, POA_OP_call, operands, definition->formal_count, &attribute, 1, &type);
 }
 
 poa_worth poa_call_external(poa_elaborator *e, const poa_syntax *call,

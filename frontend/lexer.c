@@ -20,8 +20,8 @@ typedef struct lexer {
 } lexer;
 
 static const char *const operators[] = {
-    "..", "->", "//", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "^", "@",
-    "<",  ">",  "=",  "(",  ")",  "[",  "]",  "{", "}", ",", ":", ".",
+    "..", "->", "//", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "^",
+    "@",  "<",  ">",  "=",  "(",  ")",  "[",  "]", "{", "}", ",", ":", ".",
 };
 
 static poa_location here(const lexer *l) {
@@ -127,7 +127,11 @@ static bool lex_operator(lexer *l) {
 
 poa_token *poa_lex(poa_arena *arena, const char *file, const char *text,
                    poa_diagnostics *diagnostics, int *count) {
-  lexer l = {.arena = arena, .file = file, .at = text, .line_start = text, .line = 1,
+  lexer l = {.arena = arena,
+             .file = file,
+             .at = text,
+             .line_start = text,
+             .line = 1,
              .diagnostics = diagnostics};
   while (*l.at) {
     unsigned char c = (unsigned char)*l.at;
@@ -144,8 +148,8 @@ poa_token *poa_lex(poa_arena *arena, const char *file, const char *text,
     else if (c == '"')
       lex_string(&l);
     else if (!lex_operator(&l)) {
-      poa_diagnose(diagnostics, here(&l), 1, isprint(c) ? "'%c' has no meaning here"
-                                                        : "byte 0x%02x has no meaning here", c);
+      poa_diagnose(diagnostics, here(&l), 1,
+                   isprint(c) ? "'%c' has no meaning here" : "byte 0x%02x has no meaning here", c);
       l.at++;
     }
   }

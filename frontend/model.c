@@ -147,8 +147,11 @@ static void refuse_duplicates(poa_model *model, poa_definition **list, int count
 /* Every entry, so that the parameter table is the whole model's. */
 static void elaborate_all(poa_model *model) {
   poa_elaborator *e = &model->elaborator;
-  *e = (poa_elaborator){.arena = model->arena, .diagnostics = &model->diagnostics,
-                        .program = &model->program, .set = -1, .scope = ""};
+  *e = (poa_elaborator){.arena = model->arena,
+                        .diagnostics = &model->diagnostics,
+                        .program = &model->program,
+                        .set = -1,
+                        .scope = ""};
   poa_consts_open(e);
   poa_open_lattice(e);
   for (int i = 0; i < e->const_count && model->diagnostics.errors == 0; i++) {
@@ -169,15 +172,13 @@ static const char *find_model(poa_arena *arena, const poa_model_options *options
   return is_file(path) ? path : NULL;
 }
 
-static poa_status open_model(poa_model *model, const poa_model_options *options,
-                             poa_error *error) {
+static poa_status open_model(poa_model *model, const poa_model_options *options, poa_error *error) {
   model->diagnostics = (poa_diagnostics){.arena = model->arena, .out = options->diagnostics};
   model->models_dir = poa_arena_text(model->arena, options->models_dir);
   model->path = find_model(model->arena, options);
   if (!model->path)
-    return poa_fail(error, POA_BAD_INPUT,
-                    "no model '%s': it is neither a file nor a recipe in %s", options->path,
-                    options->models_dir);
+    return poa_fail(error, POA_BAD_INPUT, "no model '%s': it is neither a file nor a recipe in %s",
+                    options->path, options->models_dir);
   model->path = poa_arena_text(model->arena, model->path);
   load_file(model, model->path, NULL);
   for (int i = 0; i < options->override_count; i++)
@@ -247,8 +248,8 @@ static poa_status unknown_entry(const poa_model *model, const char *entry, poa_e
                   entry, *names ? names : "none");
 }
 
-poa_status poa_model_graph(poa_model *model, const char *entry, poa_arena *arena,
-                           poa_graph **graph, poa_error *error) {
+poa_status poa_model_graph(poa_model *model, const char *entry, poa_arena *arena, poa_graph **graph,
+                           poa_error *error) {
   const poa_definition *definition = find_entry(model, entry);
   if (!definition)
     return unknown_entry(model, entry, error);

@@ -28,8 +28,8 @@ int poa_model_entry_count(const poa_model *model);
 const char *poa_model_entry_name(const poa_model *model, int index);
 /* A fresh graph of the entry, symbolic, in `arena`. It refers to the model, which must
  * outlive it. An unknown entry is an error that names those there are. */
-poa_status poa_model_graph(poa_model *model, const char *entry, poa_arena *arena,
-                           poa_graph **graph, poa_error *error);
+poa_status poa_model_graph(poa_model *model, const char *entry, poa_arena *arena, poa_graph **graph,
+                           poa_error *error);
 
 bool poa_model_has_const(poa_model *model, const char *name);
 /* False if there is no such constant or it is no number. */

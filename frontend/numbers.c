@@ -8,8 +8,8 @@
 #include "frontend/value.h"
 
 const char *poa_worth_kind_name(poa_value_kind kind) {
-  static const char *const names[] = {"error", "none",   "a truth value", "a number",
-                                      "a string", "a list", "a tensor", "a module",
+  static const char *const names[] = {"error",           "none",        "a truth value", "a number",
+                                      "a string",        "a list",      "a tensor",      "a module",
                                       "a parameter set", "a parameter", "keep(..)"};
   return names[kind];
 }

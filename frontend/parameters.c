@@ -18,8 +18,8 @@ static int *hash_slot(const poa_elaborator *e, int set, const char *name) {
   uint64_t at = hash_name(set, name);
   for (;; at++) {
     int *slot = &e->parameter_hash[at & (uint64_t)(e->hash_capacity - 1)];
-    bool match = *slot >= 0 && e->rows[*slot].set == set &&
-                 strcmp(e->parameters[*slot].name, name) == 0;
+    bool match =
+        *slot >= 0 && e->rows[*slot].set == set && strcmp(e->parameters[*slot].name, name) == 0;
     if (*slot < 0 || match)
       return slot;
   }
@@ -94,8 +94,8 @@ static bool known_argument(poa_elaborator *e, const poa_syntax *call, double *va
 /* zeros, ones, constant(x), normal(d), trunc_normal(d), uniform(a) */
 static bool read_initializer(poa_elaborator *e, const poa_syntax *syntax,
                              poa_parameter *parameter) {
-  static const char *const names[] = {"zeros", "ones", "constant", "normal", "trunc_normal",
-                                      "uniform"};
+  static const char *const names[] = {"zeros",  "ones",         "constant",
+                                      "normal", "trunc_normal", "uniform"};
   bool plain = syntax->kind == SYNTAX_NAME, call = syntax->kind == SYNTAX_CALL;
   if (plain && (strcmp(syntax->text, "zeros") == 0 || strcmp(syntax->text, "ones") == 0)) {
     parameter->initializer = "constant";
@@ -174,15 +174,16 @@ static poa_worth read_prefix(poa_elaborator *e, const poa_statement *statement, 
   poa_extent start[POA_MAX_RANK] = {{0}};
   poa_attribute attributes[] = {poa_attribute_extents("start", start, read->rank),
                                 poa_attribute_extents("limit", read->dim, read->rank)};
-  poa_value prefix = poa_emit(e, &at, POA_OP_slice, &node, 1, attributes, 2, NULL);
+  poa_value prefix = poa_append(e, &at, POA_OP_slice, &node, 1, attributes, 2, NULL);
   return prefix == POA_NO_VALUE ? poa_worth_error() : poa_worth_tensor(prefix);
 }
 
 poa_worth poa_declare_parameter(poa_elaborator *e, const poa_statement *statement) {
   poa_syntax at = {.location = statement->location, .length = statement->length};
   if (e->set < 0)
-    return poa_complain(e, &at, "a parameter outside a branch: which set is '%s' of? Apply the "
-                                "module as SET at max: ... or SET at sampled: ...",
+    return poa_complain(e, &at,
+                        "a parameter outside a branch: which set is '%s' of? Apply the "
+                        "module as SET at max: ... or SET at sampled: ...",
                         statement->names[0]);
   poa_type read;
   poa_parameter parameter = {0};
@@ -204,13 +205,16 @@ poa_worth poa_declare_parameter(poa_elaborator *e, const poa_statement *statemen
   return read_prefix(e, statement, index, &read);
 }
 
-poa_worth poa_state(poa_elaborator *e, const poa_syntax *at, const char *name,
-                    const poa_type *type, double initial) {
+poa_worth poa_state(poa_elaborator *e, const poa_syntax *at, const char *name, const poa_type *type,
+                    double initial) {
   int index = find_parameter(e, -1, name);
   if (index < 0) {
     poa_type stored = at_top(e, *type);
-    poa_parameter state = {.name = name, .type = stored, .file_type = stored,
-                           .initializer = "constant", .argument = initial,
+    poa_parameter state = {.name = name,
+                           .type = stored,
+                           .file_type = stored,
+                           .initializer = "constant",
+                           .argument = initial,
                            .location = at->location};
     index = add_parameter(e, -1, state);
   }
@@ -242,7 +246,7 @@ poa_value poa_parameter_node(poa_elaborator *e, int parameter, poa_location at) 
   poa_syntax syntax = {.location = at, .length = 1};
   poa_attribute attributes[] = {poa_attribute_string("set", p->set),
                                 poa_attribute_string("name", p->name)};
-  row->node = poa_emit(e, &syntax, POA_OP_parameter, NULL, 0, attributes, 2, &p->type);
+  row->node = poa_append(e, &syntax, POA_OP_parameter, NULL, 0, attributes, 2, &p->type);
   return row->node;
 }
 

@@ -145,8 +145,7 @@ static poa_statement *parse_assign(poa_parser *p) {
 }
 
 static poa_statement *parse_statement(poa_parser *p) {
-  poa_statement *(*const simple[])(poa_parser *) = {parse_param, parse_for, parse_if,
-                                                    parse_return};
+  poa_statement *(*const simple[])(poa_parser *) = {parse_param, parse_for, parse_if, parse_return};
   for (int i = 0; i < 4; i++)
     if (poa_is(p, keywords[i]))
       return simple[i](p);

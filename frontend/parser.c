@@ -155,7 +155,7 @@ static void parse_item(poa_parser *p, poa_program *program) {
     poa_definition *entry = poa_parse_module(p, true);
     APPEND(program->entries, program->entry_count, entry);
   } else {
-    static const char *const words[] = {"import", "const", "set",    "elastic", "sampling",
+    static const char *const words[] = {"import", "const",  "set",    "elastic", "sampling",
                                         "params", "module", "extern", "entry"};
     const char *nearest = poa_nearest(first->text, words, 9);
     poa_parse_failure(p, first,
@@ -193,7 +193,8 @@ static void parse_item_or_skip(poa_parser *p, poa_program *program) {
 void poa_parse_file(poa_arena *arena, const char *file, const char *text,
                     poa_diagnostics *diagnostics, poa_program *program) {
   int count;
-  poa_parser p = {.arena = arena, .diagnostics = diagnostics,
+  poa_parser p = {.arena = arena,
+                  .diagnostics = diagnostics,
                   .tokens = poa_lex(arena, file, text, diagnostics, &count)};
   while (poa_peek(&p)->kind != TOKEN_END) {
     if (poa_peek(&p)->kind == TOKEN_NEWLINE)
@@ -206,7 +207,8 @@ void poa_parse_file(poa_arena *arena, const char *file, const char *text,
 poa_syntax *poa_parse_value(poa_arena *arena, const char *file, const char *text,
                             poa_diagnostics *diagnostics) {
   int count;
-  poa_parser p = {.arena = arena, .diagnostics = diagnostics,
+  poa_parser p = {.arena = arena,
+                  .diagnostics = diagnostics,
                   .tokens = poa_lex(arena, file, text, diagnostics, &count)};
   jmp_buf recovery;
   p.recovery = &recovery;

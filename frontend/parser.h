@@ -28,8 +28,8 @@ typedef struct poa_pointers {
 void poa_push(poa_arena *arena, poa_pointers *list, const void *item);
 
 const poa_token *poa_peek(const poa_parser *p);
-bool poa_is(const poa_parser *p, const char *text);      /* the next token is this operator or word */
-bool poa_accept(poa_parser *p, const char *text);        /* and takes it */
+bool poa_is(const poa_parser *p, const char *text); /* the next token is this operator or word */
+bool poa_accept(poa_parser *p, const char *text);   /* and takes it */
 const poa_token *poa_expect(poa_parser *p, const char *text, const char *what);
 const poa_token *poa_expect_name(poa_parser *p, const char *what);
 /* Reports and jumps to the recovery point. */

@@ -94,7 +94,7 @@ static void run_output(poa_elaborator *e, const poa_statement *statement, const 
   }
   poa_attribute attributes[] = {poa_attribute_string("kind", kind),
                                 poa_attribute_string("name", name.text)};
-  poa_emit(e, statement->target, POA_OP_output, &tensor, 1, attributes, 2, NULL);
+  poa_append(e, statement->target, POA_OP_output, &tensor, 1, attributes, 2, NULL);
 }
 
 static void run_update(poa_elaborator *e, const poa_statement *statement) {
@@ -113,7 +113,7 @@ static void run_update(poa_elaborator *e, const poa_statement *statement) {
     return;
   operands[1] = poa_stretch(e, statement->values[0], operands[1], poa_type_of(e, operands[0]));
   if (operands[1] != POA_NO_VALUE)
-    poa_emit(e, statement->target, POA_OP_assign, operands, 2, NULL, 0, NULL);
+    poa_append(e, statement->target, POA_OP_assign, operands, 2, NULL, 0, NULL);
 }
 
 static void run_if(poa_elaborator *e, const poa_statement *statement) {
@@ -127,8 +127,8 @@ static void run_if(poa_elaborator *e, const poa_statement *statement) {
 }
 
 /* One round of a loop over keep(depth): x becomes keep(new x, old x). */
-static void run_kept_block(poa_elaborator *e, const poa_statement *statement,
-                           const poa_worth *keep, int64_t index) {
+static void run_kept_block(poa_elaborator *e, const poa_statement *statement, const poa_worth *keep,
+                           int64_t index) {
   int count = e->frame->count;
   poa_variable *before = poa_arena_alloc(e->arena, (size_t)(count + 1) * sizeof *before);
   memcpy(before, e->frame->variables, (size_t)count * sizeof *before);
@@ -137,8 +137,7 @@ static void run_kept_block(poa_elaborator *e, const poa_statement *statement,
   for (int i = 0; i < count; i++) {
     poa_variable *variable = &e->frame->variables[i];
     bool changed = strcmp(variable->name, statement->names[0]) != 0 &&
-                   variable->value.kind == VALUE_TENSOR &&
-                   poa_is_tensor_like(&before[i].value) &&
+                   variable->value.kind == VALUE_TENSOR && poa_is_tensor_like(&before[i].value) &&
                    !poa_worth_equal(&variable->value, &before[i].value);
     if (!changed)
       continue;
@@ -147,7 +146,8 @@ static void run_kept_block(poa_elaborator *e, const poa_statement *statement,
     poa_attribute attributes[] = {
         poa_attribute_string("elastic", e->lattice.name[keep->index].name),
         poa_attribute_int("index", index), poa_attribute_int("of", keep->total)};
-    poa_value kept = poa_emit(e, statement->target, POA_OP_keep, operands, 2, attributes, 3, NULL);
+    poa_value kept =
+        poa_append(e, statement->target, POA_OP_keep, operands, 2, attributes, 3, NULL);
     variable->value = kept == POA_NO_VALUE ? poa_worth_error() : poa_worth_tensor(kept);
   }
 }
@@ -246,8 +246,9 @@ void poa_run_block(poa_elaborator *e, const poa_block *block) {
 static bool bind_extent(poa_elaborator *e, const poa_formal *formal, const poa_syntax *pattern,
                         poa_extent actual, const poa_type *type, const poa_syntax *at) {
   bool is_name = pattern->kind == SYNTAX_NAME;
-  bool known = is_name && (poa_find_variable(e, pattern->text) || poa_find_const(e, pattern->text) ||
-                           poa_find_elastic(e, pattern->text) >= 0);
+  bool known =
+      is_name && (poa_find_variable(e, pattern->text) || poa_find_const(e, pattern->text) ||
+                  poa_find_elastic(e, pattern->text) >= 0);
   if (is_name && !known) {
     poa_assign_variable(e, pattern->text, poa_worth_extent(actual));
     return true;
@@ -296,8 +297,7 @@ static bool bind_formals(poa_elaborator *e, const poa_syntax *call,
     if (value.kind == VALUE_ERROR)
       return false;
     poa_assign_variable(e, formal->name, value);
-    if (formal->has_shape && value.kind != VALUE_NONE &&
-        !poa_bind_shape(e, formal, value, call))
+    if (formal->has_shape && value.kind != VALUE_NONE && !poa_bind_shape(e, formal, value, call))
       return false;
   }
   return true;

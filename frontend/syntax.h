@@ -73,7 +73,7 @@ typedef struct poa_formal {
   int length;
   bool has_shape;
   int rank;
-  poa_syntax **shape; /* names bind extents, other expressions are checked; SYNTAX_REST first */
+  poa_syntax **shape;    /* names bind extents, other expressions are checked; SYNTAX_REST first */
   poa_syntax *otherwise; /* default value or NULL */
   const char *dtype;     /* inputs: "f32", "i32", "bool" */
   const char *source;    /* inputs: NULL if the caller fills it */

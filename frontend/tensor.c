@@ -28,9 +28,9 @@ static void note_origin(poa_elaborator *e, const char *side, poa_value tensor) {
                       poa_show_type(e, &node->type));
 }
 
-poa_value poa_emit(poa_elaborator *e, const poa_syntax *at, poa_op op, const poa_value *operands,
-                   int count, const poa_attribute *attributes, int attribute_count,
-                   const poa_type *type) {
+poa_value poa_append(poa_elaborator *e, const poa_syntax *at, poa_op op, const poa_value *operands,
+                     int count, const poa_attribute *attributes, int attribute_count,
+                     const poa_type *type) {
   for (int i = 0; i < count; i++)
     if (operands[i] == POA_NO_VALUE)
       return POA_NO_VALUE;
@@ -46,10 +46,10 @@ poa_value poa_emit(poa_elaborator *e, const poa_syntax *at, poa_op op, const poa
   return value;
 }
 
-poa_value poa_emit_constant(poa_elaborator *e, const poa_syntax *at, double value,
-                            const poa_type *type) {
+poa_value poa_append_constant(poa_elaborator *e, const poa_syntax *at, double value,
+                              const poa_type *type) {
   poa_attribute attribute = poa_attribute_float("value", value);
-  return poa_emit(e, at, POA_OP_constant, NULL, 0, &attribute, 1, type);
+  return poa_append(e, at, POA_OP_constant, NULL, 0, &attribute, 1, type);
 }
 
 static const poa_type scalar_f32 = {.dtype = POA_F32};
@@ -58,10 +58,10 @@ static const poa_type scalar_bool = {.dtype = POA_BOOL};
 static poa_value number_to_tensor(poa_elaborator *e, const poa_syntax *at,
                                   const poa_number *number) {
   if (poa_number_is_known(number))
-    return poa_emit_constant(e, at, poa_number_value(number), &scalar_f32);
+    return poa_append_constant(e, at, poa_number_value(number), &scalar_f32);
   poa_attribute attributes[] = {poa_attribute_extents("numerator", &number->numerator, 1),
                                 poa_attribute_extents("denominator", &number->denominator, 1)};
-  return poa_emit(e, at, POA_OP_ratio, NULL, 0, attributes, 2, &scalar_f32);
+  return poa_append(e, at, POA_OP_ratio, NULL, 0, attributes, 2, &scalar_f32);
 }
 
 poa_value poa_to_tensor(poa_elaborator *e, const poa_syntax *at, poa_worth value) {
@@ -73,12 +73,11 @@ poa_value poa_to_tensor(poa_elaborator *e, const poa_syntax *at, poa_worth value
   case VALUE_NUMBER:
     return number_to_tensor(e, at, &value.number);
   case VALUE_BOOL:
-    return poa_emit_constant(e, at, value.boolean, &scalar_bool);
+    return poa_append_constant(e, at, value.boolean, &scalar_bool);
   case VALUE_ERROR:
     return POA_NO_VALUE;
   default:
-    poa_complain(e, at, "expected a tensor or a number, found %s",
-                 poa_worth_kind_name(value.kind));
+    poa_complain(e, at, "expected a tensor or a number, found %s", poa_worth_kind_name(value.kind));
     return POA_NO_VALUE;
   }
 }
@@ -87,7 +86,7 @@ poa_value poa_reshape_to(poa_elaborator *e, const poa_syntax *at, poa_value x,
                          const poa_type *type) {
   if (x == POA_NO_VALUE || poa_type_equal(&e->lattice, poa_type_of(e, x), type))
     return x;
-  return poa_emit(e, at, POA_OP_reshape, &x, 1, NULL, 0, type);
+  return poa_append(e, at, POA_OP_reshape, &x, 1, NULL, 0, type);
 }
 
 static bool is_one(poa_extent extent) {
@@ -121,7 +120,7 @@ poa_value poa_stretch(poa_elaborator *e, const poa_syntax *at, poa_value x, cons
   }
   poa_value narrow = poa_reshape_to(e, at, x, &kept);
   poa_attribute attribute = poa_attribute_ints("axes", axes, kept.rank);
-  return poa_emit(e, at, POA_OP_broadcast, &narrow, 1, &attribute, 1, &wanted);
+  return poa_append(e, at, POA_OP_broadcast, &narrow, 1, &attribute, 1, &wanted);
 }
 
 /* The shape both stretch to. */
@@ -150,15 +149,15 @@ static bool common_shape(poa_elaborator *e, const poa_syntax *at, poa_value left
 /* A known number takes the type of the tensor it meets. */
 static poa_value as_operand(poa_elaborator *e, const poa_syntax *at, poa_worth value,
                             const poa_worth *other) {
-  bool splat = value.kind == VALUE_NUMBER && poa_number_is_known(&value.number) &&
-               poa_is_tensor_like(other);
+  bool splat =
+      value.kind == VALUE_NUMBER && poa_number_is_known(&value.number) && poa_is_tensor_like(other);
   if (!splat)
     return poa_to_tensor(e, at, value);
   poa_value partner = poa_to_tensor(e, at, *other);
   if (partner == POA_NO_VALUE)
     return partner;
   poa_type type = *poa_type_of(e, partner);
-  return poa_emit_constant(e, at, poa_number_value(&value.number), &type);
+  return poa_append_constant(e, at, poa_number_value(&value.number), &type);
 }
 
 poa_value poa_element_wise(poa_elaborator *e, const poa_syntax *at, poa_op op, poa_worth left,
@@ -170,7 +169,7 @@ poa_value poa_element_wise(poa_elaborator *e, const poa_syntax *at, poa_op op, p
     return POA_NO_VALUE;
   for (int i = 0; i < 2; i++)
     operands[i] = poa_stretch(e, at, operands[i], &common);
-  return poa_emit(e, at, op, operands, 2, NULL, 0, NULL);
+  return poa_append(e, at, op, operands, 2, NULL, 0, NULL);
 }
 
 /* [.., m, k] @ [k, n]: the leading axes of the left side become rows. */
@@ -182,7 +181,7 @@ static poa_value flat_matmul(poa_elaborator *e, const poa_syntax *at, poa_value 
     flat.dim[0] = poa_extent_combine(e->arena, POA_EXPR_MUL, flat.dim[0], type.dim[i]);
   flat.dim[1] = type.dim[type.rank - 1];
   poa_value operands[2] = {poa_reshape_to(e, at, left, &flat), right};
-  poa_value product = poa_emit(e, at, POA_OP_dot, operands, 2, NULL, 0, NULL);
+  poa_value product = poa_append(e, at, POA_OP_dot, operands, 2, NULL, 0, NULL);
   type.dim[type.rank - 1] = poa_type_of(e, right)->dim[1];
   return product == POA_NO_VALUE ? product : poa_reshape_to(e, at, product, &type);
 }
@@ -197,7 +196,7 @@ static poa_value batched_matmul(poa_elaborator *e, const poa_syntax *at, poa_val
     memcpy(&wanted.dim[wanted.rank - 2], &own.dim[own.rank - 2], 2 * sizeof wanted.dim[0]);
     operands[i] = poa_stretch(e, at, operands[i], &wanted);
   }
-  return poa_emit(e, at, POA_OP_dot, operands, 2, NULL, 0, NULL);
+  return poa_append(e, at, POA_OP_dot, operands, 2, NULL, 0, NULL);
 }
 
 poa_worth poa_matmul(poa_elaborator *e, const poa_syntax *at, poa_worth left, poa_worth right) {
@@ -208,8 +207,9 @@ poa_worth poa_matmul(poa_elaborator *e, const poa_syntax *at, poa_worth left, po
   bool fits = x.rank >= 2 && y.rank >= 2 &&
               poa_extent_equal(&e->lattice, x.dim[x.rank - 1], y.dim[y.rank - 2]);
   if (!fits) {
-    poa_complain(e, at, "the matrix product of %s and %s does not fit: expected [.., m, k] @ "
-                        "[.., k, n]",
+    poa_complain(e, at,
+                 "the matrix product of %s and %s does not fit: expected [.., m, k] @ "
+                 "[.., k, n]",
                  poa_show_type(e, &x), poa_show_type(e, &y));
     note_origin(e, "left side", a);
     note_origin(e, "right side", b);
@@ -220,8 +220,7 @@ poa_worth poa_matmul(poa_elaborator *e, const poa_syntax *at, poa_worth left, po
 }
 
 bool poa_to_extent(poa_elaborator *e, const poa_syntax *at, poa_worth value, poa_extent *extent) {
-  if (value.kind == VALUE_NUMBER &&
-      poa_number_extent(e->arena, &e->lattice, &value.number, extent))
+  if (value.kind == VALUE_NUMBER && poa_number_extent(e->arena, &e->lattice, &value.number, extent))
     return true;
   if (value.kind == VALUE_NUMBER && poa_number_is_known(&value.number))
     poa_complain(e, at, "expected an integer, found %.9g", poa_number_value(&value.number));
@@ -296,8 +295,8 @@ static bool select_axes(poa_elaborator *e, const poa_syntax *index, const poa_ty
       rest = i;
   int used = given - (rest >= 0);
   if (used > type->rank) {
-    poa_complain(e, index, "%d subscripts for %s, which has %d axes", used,
-                 poa_show_type(e, type), type->rank);
+    poa_complain(e, index, "%d subscripts for %s, which has %d axes", used, poa_show_type(e, type),
+                 type->rank);
     return false;
   }
   for (int axis = 0; axis < type->rank; axis++) {
@@ -323,7 +322,8 @@ static poa_worth subscript_tensor(poa_elaborator *e, const poa_syntax *index, po
             poa_extent_equal(&e->lattice, s.limit[i], type.dim[i]);
   poa_attribute attributes[] = {poa_attribute_extents("start", s.start, type.rank),
                                 poa_attribute_extents("limit", s.limit, type.rank)};
-  poa_value part = whole ? tensor : poa_emit(e, index, POA_OP_slice, &tensor, 1, attributes, 2, NULL);
+  poa_value part =
+      whole ? tensor : poa_append(e, index, POA_OP_slice, &tensor, 1, attributes, 2, NULL);
   if (part == POA_NO_VALUE)
     return poa_worth_error();
   for (int i = 0; i < type.rank; i++)
@@ -356,8 +356,9 @@ static poa_worth subscript_set(poa_elaborator *e, const poa_syntax *index, int s
     return poa_corresponding(e, index, set, at.index);
   if (at.kind == VALUE_ERROR)
     return at;
-  return poa_complain(e, index, "a parameter set takes a parameter of another set as its index, "
-                                "as in: for p in student { adam_m[p] }");
+  return poa_complain(e, index,
+                      "a parameter set takes a parameter of another set as its index, "
+                      "as in: for p in student { adam_m[p] }");
 }
 
 poa_worth poa_subscript(poa_elaborator *e, const poa_syntax *index, poa_worth value) {

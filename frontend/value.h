@@ -37,7 +37,7 @@ typedef struct poa_worth {
   struct poa_worth *items;
   poa_value tensor;
   const poa_definition *module;
-  int index; /* of a set or a parameter in the tables; of the elastic name of KEEP, or -1 */
+  int index;     /* of a set or a parameter in the tables; of the elastic name of KEEP, or -1 */
   int64_t total; /* KEEP: how many blocks there are in all */
   int64_t kept;  /* KEEP: how many are kept, when the elastic name is at its top */
 } poa_worth;
