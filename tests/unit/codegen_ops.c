@@ -4,8 +4,10 @@
 #include <criterion/criterion.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "passes/passes.h"
 #include "support/compiled.h"
 #include "support/one_by_one.h"
 #include "support/sample.h"
@@ -79,6 +81,19 @@ static void check_target(poa_graph *graph, const char *cpu, const poa_sample *ex
   poa_compiled_free(compiled);
 }
 
+/* The same graph as the passes schedule it. */
+static void check_passes(const char *parameters, const text *t, const poa_sample *expected,
+                         double tolerance) {
+  poa_arena *arena = poa_arena_create();
+  poa_graph *graph = parse(arena, parameters, t);
+  poa_error error = {0};
+  poa_options options = {.keep_probes = true};
+  cr_assert_eq(poa_pipeline_run(graph, NULL, NULL, &options, true, NULL, NULL, &error), POA_OK,
+               "%s", error.message);
+  check_target(graph, "native", expected, tolerance);
+  poa_arena_free(arena);
+}
+
 static void check_parameters(const char *parameters, const text *t, double tolerance) {
   poa_arena *arena = poa_arena_create();
   poa_graph *graph = parse(arena, parameters, t);
@@ -88,6 +103,7 @@ static void check_parameters(const char *parameters, const text *t, double toler
   cr_assert_eq(poa_schedule_one_by_one(graph, &error), POA_OK, "%s", error.message);
   for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
     check_target(graph, targets[i], &expected, tolerance);
+  check_passes(parameters, t, &expected, tolerance);
   poa_sample_free(&expected);
   poa_arena_free(arena);
 }
