@@ -20,9 +20,12 @@
 #define MOST_ELEMENTS (INT64_C(1) << 24)
 #define NOT_IN_STEP UINT64_MAX
 
+/* Kernel -1 stands for what is in memory before the first; no cell bears stamp 0 then. */
+enum { FIRST_STAMP = 2 };
+
 typedef struct cell {
   uint32_t tag;
-  int read_by, written_by; /* the kernel, plus one, that did last */
+  int read_by, written_by; /* stamp of the kernel that did last */
   uint64_t read_as;        /* the index and rank of the shape, or NOT_IN_STEP */
 } cell;
 
@@ -169,8 +172,8 @@ static poa_status read_element(simulation *s, int kernel, poa_value value, int64
     cell *c = &s->cells[b];
     if (c->tag != tag)
       return fail_at(s, kernel, value, element, "where it should lie, memory holds another value");
-    c->read_as = c->read_by == kernel + 1 && c->read_as != step ? NOT_IN_STEP : step;
-    c->read_by = kernel + 1;
+    c->read_as = c->read_by == kernel + FIRST_STAMP && c->read_as != step ? NOT_IN_STEP : step;
+    c->read_by = kernel + FIRST_STAMP;
   }
   return POA_OK;
 }
@@ -187,8 +190,8 @@ static poa_status read_operand(simulation *s, int kernel, const poa_node *reader
   if (node->storage.root == POA_NO_VALUE)
     return fail_at(s, kernel, value, 0, "it is read from memory but stored nowhere");
   bool update = reader->op == POA_OP_accumulate || reader->op == POA_OP_scatter_add;
-  bool in_step = poa_op_is(reader->op, POA_FLAG_ELEMENTWISE | POA_FLAG_REDUCTION) ||
-                 (update && operand == 0);
+  bool in_step =
+      poa_op_is(reader->op, POA_FLAG_ELEMENTWISE | POA_FLAG_REDUCTION) || (update && operand == 0);
   int64_t count = poa_type_elements(node->type), index[POA_MAX_RANK];
   for (int64_t e = 0; e < count; e++) {
     decode(&node->type, e, index);
@@ -208,12 +211,12 @@ static poa_status write_element(simulation *s, int kernel, poa_value value,
     return fail_at(s, kernel, value, element, "it would be written outside memory");
   for (int64_t b = byte; b < byte + size_of(node); b++) {
     cell *c = &s->cells[b];
-    if (c->written_by == kernel + 1)
+    if (c->written_by == kernel + FIRST_STAMP)
       return fail_at(s, kernel, value, element, "the kernel writes there twice");
-    if (c->read_by == kernel + 1 && c->read_as != step_of(node, element))
+    if (c->read_by == kernel + FIRST_STAMP && c->read_as != step_of(node, element))
       return fail_at(s, kernel, value, element,
                      "the kernel overwrites what it reads at another index");
-    c->written_by = kernel + 1;
+    c->written_by = kernel + FIRST_STAMP;
     c->tag = s->first_tag[value] + (uint32_t)element;
   }
   return POA_OK;
@@ -264,8 +267,7 @@ static poa_status check_effects(simulation *s, int end) {
       const poa_node *value = node_at(s, node->operands[0]);
       if (read_operand(s, end, node, 0))
         return POA_BAD_INPUT;
-      if (is_splat(s, node->operands[0]) ||
-          !poa_strides_dense(&value->type, value->storage.stride))
+      if (is_splat(s, node->operands[0]) || !poa_strides_dense(&value->type, value->storage.stride))
         return fail_at(s, end, node->operands[0], 0, "an output is not stored row-major");
     }
     if (node->op != POA_OP_assign)

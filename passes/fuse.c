@@ -135,12 +135,15 @@ static const poa_node *fold_constant(poa_fusion *f, const poa_node *view,
   return node;
 }
 
-/* Whether the value is an assigned parameter seen through views. Effects last: what reads
- * it at the end of the step must see it as it was at the beginning. */
-static bool shows_assigned(const preparation *p, uint32_t value) {
-  while (poa_is_view(p->nodes[value].op))
-    value = p->nodes[value].operands[0];
-  return p->assigned[value];
+/* Whether the value is an assigned parameter, or part of one, seen through movement. Effects
+ * come last: what reads it at the end of the step must see it as it was at the beginning. */
+static bool shows_assigned(preparation *p, uint32_t value) {
+  const poa_node *node = &p->nodes[value];
+  int operands = poa_is_view(node->op) || node->op == POA_OP_concat ? node->operand_count : 0;
+  for (int o = 0; o < operands; o++)
+    if (shows_assigned(p, node->operands[o]))
+      return true;
+  return node->op == POA_OP_parameter && p->assigned[first_of_name(p, value)];
 }
 
 /* `value` as a kernel of its own computes it: a copy. */
@@ -181,8 +184,11 @@ static void prepare(poa_fusion *f, const poa_node *nodes, uint32_t count) {
   p.table = poa_arena_alloc(f->scratch, (p.mask + (size_t)1) * sizeof *p.table);
   memset(p.table, 0xff, (p.mask + (size_t)1) * sizeof *p.table);
   for (uint32_t i = 0; i < count; i++)
+    if (nodes[i].op == POA_OP_parameter)
+      first_of_name(&p, i);
+  for (uint32_t i = 0; i < count; i++)
     if (nodes[i].op == POA_OP_assign)
-      p.assigned[nodes[i].operands[0]] = true;
+      p.assigned[first_of_name(&p, nodes[i].operands[0])] = true;
   for (uint32_t i = 0; i < count; i++)
     prepare_node(&p, i);
 }
@@ -371,8 +377,8 @@ static poa_status require_expanded(const poa_graph *graph, poa_error *error) {
  *     %w = parameter {..}    : f32[64,4]       %w = parameter {..}    : f32[64,4]
  *     %y = dot %d, %w        : f32[8,4]        %y = dot %d, %w        : f32[8,4]  @kernel 1
  *
- * Requires: known extents; no kernels yet; no early or composite ops; each reduction over the last axis
- * alone or over axes without it. Establishes: docs/kernels.md up to "Storage"; one node per
+ * Requires: known extents; no kernels yet; no early or composite ops; each reduction over the last
+ * axis alone or over axes without it. Establishes: docs/kernels.md up to "Storage"; one node per
  * parameter; no views of constants. Keeps: all values. Breaks: the order of nodes; dead
  * nodes go. */
 poa_status poa_fuse(poa_graph *graph, const poa_options *options, poa_error *error) {
@@ -382,8 +388,7 @@ poa_status poa_fuse(poa_graph *graph, const poa_options *options, poa_error *err
   poa_arena *scratch = poa_arena_create();
   if (!scratch)
     return poa_fail(error, POA_NO_MEMORY, "no memory to fuse %s", graph->name);
-  poa_fusion f = {
-      .graph = graph, .scratch = scratch, .first_scalars = -1, .last_scalars = -1};
+  poa_fusion f = {.graph = graph, .scratch = scratch, .first_scalars = -1, .last_scalars = -1};
   prepare(&f, graph->nodes, graph->node_count);
   mark_live(&f);
   settle(&f);

@@ -18,7 +18,7 @@
 
 /* As docs/kernels.md has them. */
 typedef enum poa_fused_kind {
-  POA_FUSED_ROWS,    /* rank 0: scalars */
+  POA_FUSED_ROWS, /* rank 0: scalars */
   POA_FUSED_COLUMNS,
   POA_FUSED_ALONE, /* gemm, scatter, external: nothing else enters */
 } poa_fused_kind;
@@ -28,14 +28,14 @@ enum { POA_FUSED_NONE = -1, POA_FUSED_MOST_NODES = 500 };
 
 /* A node of the graph, or a twin of one: the same value computed by another kernel. */
 typedef struct poa_fused_node {
-  const poa_node *node;    /* op, type and attributes; not its operands */
-  poa_value *operands;     /* indices of fused nodes */
-  uint32_t order;          /* sorting by it gives operands before uses */
-  int kernel;              /* or POA_FUSED_NONE */
-  bool live;               /* an effect depends on it */
-  uint32_t next;           /* of the same kernel, or POA_FUSED_END */
-  uint32_t twin;           /* next node that computes the same, or POA_FUSED_END */
-  uint32_t *users;         /* live nodes that read it, each once */
+  const poa_node *node; /* op, type and attributes; not its operands */
+  poa_value *operands;  /* indices of fused nodes */
+  uint32_t order;       /* sorting by it gives operands before uses */
+  int kernel;           /* or POA_FUSED_NONE */
+  bool live;            /* an effect depends on it */
+  uint32_t next;        /* of the same kernel, or POA_FUSED_END */
+  uint32_t twin;        /* next node that computes the same, or POA_FUSED_END */
+  uint32_t *users;      /* live nodes that read it, each once */
   int user_count;
 } poa_fused_node;
 

@@ -32,7 +32,7 @@ static int last_read(const state *s, poa_value value, poa_value except) {
     const poa_node *user = node_at(s, *u);
     if (*u == except)
       continue;
-    int at = user->kernel >= 0            ? user->kernel
+    int at = user->kernel >= 0           ? user->kernel
              : user->op == POA_OP_output ? END
                                          : last_read(s, *u, except);
     last = at > last ? at : last;
@@ -47,16 +47,15 @@ static bool is_stored(const state *s, poa_value value) {
   if (poa_op_is(node->op, POA_FLAG_ROOT))
     return false;
   POA_FOR_EACH_USER(&s->users, value, u)
-    if (node_at(s, *u)->kernel != node->kernel)
-      return true;
-  return node->op == POA_OP_accumulate || node->op == POA_OP_scatter_add ||
-         node->op == POA_OP_call;
+  if (node_at(s, *u)->kernel != node->kernel)
+    return true;
+  return node->op == POA_OP_accumulate || node->op == POA_OP_scatter_add || node->op == POA_OP_call;
 }
 
 static bool shown(const state *s, poa_value value) {
   POA_FOR_EACH_USER(&s->users, value, u)
-    if (node_at(s, *u)->op == POA_OP_output)
-      return true;
+  if (node_at(s, *u)->op == POA_OP_output)
+    return true;
   return false;
 }
 
@@ -86,7 +85,8 @@ static bool accepts(const state *s, poa_value value, const poa_storage *place) {
   bool possible;
   if (s->spots[value].placed || (node->kernel < 0 && node->op != POA_OP_concat))
     return false;
-  if ((node->op == POA_OP_call || shown(s, value)) && !poa_strides_dense(&node->type, place->stride))
+  if ((node->op == POA_OP_call || shown(s, value)) &&
+      !poa_strides_dense(&node->type, place->stride))
     return false;
   if (node->op != POA_OP_accumulate)
     return true;
@@ -156,8 +156,8 @@ static void place_update(state *s, poa_value value) {
   bool apart = true;
   for (int o = 1; o < node->operand_count; o++)
     apart &= viewed(s, node->operands[o]) != viewed(s, node->operands[0]);
-  spot->copy_base = !apart || !place_through_views(s, node->operands[0], spot->storage, value,
-                                                   node->kernel);
+  spot->copy_base =
+      !apart || !place_through_views(s, node->operands[0], spot->storage, value, node->kernel);
   if (node->op != POA_OP_accumulate)
     return;
   poa_storage place = spot->storage;
@@ -175,8 +175,7 @@ static void place_assign(state *s, poa_value value) {
     return;
   poa_storage place = {.root = node->operands[0], .place = -1};
   poa_dense_strides(&node->type, place.stride);
-  s->spots[value].in_place =
-      place_through_views(s, node->operands[1], place, value, NEVER);
+  s->spots[value].in_place = place_through_views(s, node->operands[1], place, value, NEVER);
 }
 
 static void place_node(state *s, poa_value value) {

@@ -11,11 +11,11 @@
 
 /* Where one value shall lie. */
 typedef struct poa_spot {
-  bool placed;      /* `storage` is decided. Its root is the number of a buffer: that of the
-                       node that asked for it, not yet of the one that will own it */
-  bool copy_base;   /* accumulate, scatter_add: the base must be copied into place */
-  bool in_place;    /* assign: the value is computed in the parameter's buffer */
-  int until;        /* a kernel that overwrites the value: all readers stand before it */
+  bool placed;    /* `storage` is decided. Its root is the number of a buffer: that of the
+                     node that asked for it, not yet of the one that will own it */
+  bool copy_base; /* accumulate, scatter_add: the base must be copied into place */
+  bool in_place;  /* assign: the value is computed in the parameter's buffer */
+  int until;      /* a kernel that overwrites the value: all readers stand before it */
   poa_storage storage;
 } poa_spot;
 

@@ -39,8 +39,8 @@ static bool passes_on(const poa_fusion *f, poa_value operand, int from, const po
   if (n->kernel >= 0 || !views(f, operand, from))
     return true;
   return f->kernels[from].kind == POA_FUSED_ROWS && poa_fused_repeats_rows(f, operand) &&
-         poa_same_shape(&n->node->type, domain) &&
-         poa_fused(f, n->operands[0])->kernel == from && poa_fused_direct(f, n->operands[0]);
+         poa_same_shape(&n->node->type, domain) && poa_fused(f, n->operands[0])->kernel == from &&
+         poa_fused_direct(f, n->operands[0]);
 }
 
 static bool edges_allow(const poa_fusion *f, int from, int to, const poa_type *domain) {

@@ -74,15 +74,15 @@ static bool add_operand(const repeat *r, recipe *sum, poa_value value) {
 
 static recipe recipe_of(const repeat *r, poa_value value) {
   const poa_fused_node *n = poa_fused(r->f, value);
-  recipe result = {.possible = poa_op_is(n->node->op, POA_FLAG_ELEMENTWISE) &&
-                               n->node->type.rank > 0,
+  recipe result = {.possible =
+                       poa_op_is(n->node->op, POA_FLAG_ELEMENTWISE) && n->node->type.rank > 0,
                    .work = work_of(n->node)};
   if (n->node->op == POA_OP_iota)
     return (recipe){.possible = true, .cheap = true, .work = 1};
   for (int i = 0; result.possible && i < n->node->operand_count; i++)
     result.possible = add_operand(r, &result, n->operands[i]);
-  result.cheap = result.possible && !poa_op_is(n->node->op, POA_FLAG_COSTLY) &&
-                 result.work <= MOST_WORK;
+  result.cheap =
+      result.possible && !poa_op_is(n->node->op, POA_FLAG_COSTLY) && result.work <= MOST_WORK;
   return result;
 }
 
@@ -115,9 +115,11 @@ static readers readers_of(const poa_fusion *f, poa_value value) {
       const poa_fused_node *user = poa_fused(f, t);
       if (!user->live)
         continue;
+      bool base = user->node->op == POA_OP_accumulate && user->operands[0] == value;
+      r.memory |= base || user->kernel == POA_FUSED_NONE;
       if (user->kernel == POA_FUSED_NONE)
-        r.memory = true;
-      else if (user->kernel == n->kernel)
+        continue;
+      if (user->kernel == n->kernel)
         r.own = true;
       else
         add_reader(&r, user->kernel);
@@ -172,8 +174,8 @@ static bool reads(const poa_fusion *f, int kernel, poa_value source) {
   const poa_fused_node *n = poa_fused(f, source);
   for (int u = 0; u < n->user_count; u++)
     FOR_EACH_TWIN(f, t, n->users[u])
-      if (poa_fused(f, t)->live && poa_fused(f, t)->kernel == kernel)
-        return true;
+  if (poa_fused(f, t)->live && poa_fused(f, t)->kernel == kernel)
+    return true;
   return false;
 }
 
@@ -192,8 +194,7 @@ static bool pays(const repeat *rep, poa_value value, const readers *r) {
     for (int i = 0; i < r->count; i++)
       more_reads += !reads(rep->f, r->kernel[i], needs->source[s]);
   }
-  return held <= poa_type_bytes(&poa_fused_op(rep->f, value)->type) &&
-         more_reads <= r->count + 1;
+  return held <= poa_type_bytes(&poa_fused_op(rep->f, value)->type) && more_reads <= r->count + 1;
 }
 
 /* Lets the nodes of `kernel` (or those without one) read `twin` in place of `value`. */

@@ -1,9 +1,9 @@
 /* schedule.c: when each kernel runs and where each buffer lies in the arena. The steps are
  * in order_kernels.c, reuse_in_place.c and place_buffers.c. */
+#include "passes/schedule.h"
 #include "passes/internal.h"
 #include "passes/passes.h"
 #include "passes/place_buffers.h"
-#include "passes/schedule.h"
 #include "passes/strides.h"
 
 static bool owns_arena_buffer(const poa_graph *graph, poa_value value) {
@@ -33,8 +33,7 @@ poa_lifetime *poa_find_lifetimes(const poa_graph *graph, poa_arena *arena) {
   poa_lifetime *lifetimes =
       poa_arena_alloc(arena, graph->node_count * sizeof *lifetimes + sizeof *lifetimes);
   for (poa_value v = 0; v < graph->node_count; v++)
-    lifetimes[v] =
-        (poa_lifetime){.first = end, .last = -1, .arena = owns_arena_buffer(graph, v)};
+    lifetimes[v] = (poa_lifetime){.first = end, .last = -1, .arena = owns_arena_buffer(graph, v)};
   for (poa_value v = 0; v < graph->node_count; v++) {
     const poa_node *node = &graph->nodes[v];
     bool output = node->op == POA_OP_output;
@@ -96,8 +95,10 @@ static bool is_laid_out(const poa_graph *graph) {
 poa_status poa_schedule(poa_graph *graph, const poa_options *options, poa_error *error) {
   (void)options;
   if (!is_laid_out(graph))
-    return poa_fail(error, POA_BAD_INPUT, "schedule: values of %s are stored nowhere; run layout "
-                                          "first", graph->name);
+    return poa_fail(error, POA_BAD_INPUT,
+                    "schedule: values of %s are stored nowhere; run layout "
+                    "first",
+                    graph->name);
   poa_arena *scratch = poa_arena_create();
   if (!scratch)
     return poa_fail(error, POA_NO_MEMORY, "no memory to schedule %s", graph->name);
