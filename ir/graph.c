@@ -160,8 +160,10 @@ poa_value poa_graph_copy(poa_graph *graph, const poa_node *node, const poa_value
 poa_node *poa_graph_take_nodes(poa_graph *graph, uint32_t *count) {
   poa_node *nodes = graph->nodes;
   *count = graph->node_count;
-  graph->nodes = NULL;
-  graph->node_count = graph->node_capacity = 0;
+  /* Whoever takes them writes about as many: room for these at once costs no more. */
+  graph->node_capacity = *count + *count / 2 + 64;
+  graph->nodes = poa_arena_alloc(graph->arena, graph->node_capacity * sizeof *graph->nodes);
+  graph->node_count = 0;
   return nodes;
 }
 

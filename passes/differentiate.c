@@ -379,7 +379,7 @@ static void prepare(sweep *s, uint32_t first) {
   s->chained = poa_arena_alloc(s->scratch, count * sizeof *s->chained);
   s->adjoints = poa_arena_alloc(s->scratch, count * sizeof *s->adjoints);
   find_same_parameters(s);
-  s->scalar = s->same[s->nodes[first].operands[0]];
+  s->scalar = first < s->count ? s->same[s->nodes[first].operands[0]] : POA_NO_VALUE;
   for (uint32_t i = 0; i < s->count; i++) {
     s->adjoints[i].sum = POA_NO_VALUE;
     if (is_gradient_of(s, &s->nodes[i]))
@@ -392,22 +392,41 @@ static poa_value gradient_of(sweep *s, poa_value wanted) {
   return sum == POA_NO_VALUE ? zeros(s, wanted) : sum;
 }
 
+/* Whether another round has to follow this one: it still needs detach. */
+static bool more_follow(const sweep *s) {
+  for (uint32_t i = 0; i < s->count; i++)
+    if (s->nodes[i].op == POA_OP_gradient && !is_gradient_of(s, &s->nodes[i]))
+      return true;
+  return false;
+}
+
+/* In the last round detach has done its work. What reads an effect reads its value. */
+static poa_value write_node(sweep *s, uint32_t i, bool last) {
+  const poa_node *node = &s->nodes[i];
+  s->b.location = node->location;
+  if (s->same[i] != i)
+    return s->map[s->same[i]];
+  if (is_gradient_of(s, node))
+    return gradient_of(s, s->same[node->operands[1]]);
+  if (poa_op_is(node->op, POA_FLAG_ROOT) || (last && node->op == POA_OP_detach))
+    return s->map[node->operands[node->operand_count - 1]];
+  return poa_graph_copy(s->b.graph, node, s->map);
+}
+
 /* Rebuilds the graph with all gradients of the scalar of node `first` written out, the
- * backward sweep in the place of `first`. */
+ * backward sweep in the place of `first`, effects last. Without gradients `first` is the
+ * number of nodes. */
 static poa_status differentiate_scalar(sweep *s, uint32_t first) {
   prepare(s, first);
+  bool last = !more_follow(s);
   for (uint32_t i = 0; i < s->count; i++) {
-    const poa_node *node = &s->nodes[i];
     if (i == first && sweep_back(s))
       return POA_BAD_INPUT;
-    s->b.location = node->location;
-    if (s->same[i] != i)
-      s->map[i] = s->map[s->same[i]];
-    else if (is_gradient_of(s, node))
-      s->map[i] = gradient_of(s, s->same[node->operands[1]]);
-    else
-      s->map[i] = poa_graph_copy(s->b.graph, node, s->map);
+    s->map[i] = write_node(s, i, last);
   }
+  for (uint32_t i = 0; i < s->count; i++)
+    if (poa_op_is(s->nodes[i].op, POA_FLAG_ROOT))
+      poa_graph_copy(s->b.graph, &s->nodes[i], s->map);
   return POA_OK;
 }
 
@@ -428,25 +447,6 @@ static poa_status differentiate_first(poa_graph *graph, uint32_t first, poa_erro
   return status;
 }
 
-/* Detach has done its work; effects go to the end, in order. What reads an effect
- * reads its value. */
-static void settle(poa_graph *graph) {
-  uint32_t count, deferred = 0;
-  const poa_node *nodes = poa_graph_take_nodes(graph, &count);
-  poa_value *map = poa_arena_alloc(graph->arena, count * sizeof *map);
-  uint32_t *roots = poa_arena_alloc(graph->arena, count * sizeof *roots);
-  for (uint32_t i = 0; i < count; i++) {
-    const poa_node *node = &nodes[i];
-    bool root = poa_op_is(node->op, POA_FLAG_ROOT);
-    if (root)
-      roots[deferred++] = i;
-    map[i] = root || node->op == POA_OP_detach ? map[node->operands[node->operand_count - 1]]
-                                               : poa_graph_copy(graph, node, map);
-  }
-  for (uint32_t i = 0; i < deferred; i++)
-    poa_graph_copy(graph, &nodes[roots[i]], map);
-}
-
 /* Writes every `gradient` node out as the nodes that compute it.
  *
  *   before:                                        after:
@@ -465,9 +465,8 @@ poa_status poa_differentiate(poa_graph *graph, const poa_options *options, poa_e
   (void)options;
   if (poa_require_early(graph, "differentiate", error))
     return POA_BAD_INPUT;
-  for (uint32_t i; (i = first_gradient(graph)) < graph->node_count;)
-    if (differentiate_first(graph, i, error))
-      return POA_BAD_INPUT;
-  settle(graph);
-  return POA_OK;
+  poa_status status = differentiate_first(graph, first_gradient(graph), error);
+  for (uint32_t i; !status && (i = first_gradient(graph)) < graph->node_count;)
+    status = differentiate_first(graph, i, error);
+  return status;
 }

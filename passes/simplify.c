@@ -226,14 +226,6 @@ static void count_uses(const poa_node *nodes, uint32_t count, const poa_options 
   }
 }
 
-/* Copies what is needed; `nodes` become the graph's. */
-static void keep_live(poa_graph *graph, const poa_node *nodes, uint32_t count, const uint32_t *uses,
-                      poa_value *map) {
-  for (uint32_t i = 0; i < count; i++)
-    if (uses[i])
-      map[i] = poa_graph_copy(graph, &nodes[i], map);
-}
-
 /* Nodes that stand for more than their value. */
 static bool stays(const poa_node *node) {
   return poa_op_is(node->op, POA_FLAG_ROOT) || node->op == POA_OP_call ||
@@ -283,13 +275,24 @@ static void sweep(poa_simplifier *s, const poa_options *options) {
     }
 }
 
+/* Closes the gaps that dead nodes leave. The nodes are this pass's own, so that they may
+ * move and change in place. */
 static void drop_dead(poa_simplifier *s, const poa_options *options) {
-  uint32_t count;
-  const poa_node *nodes = poa_graph_take_nodes(s->b.graph, &count);
-  poa_value *map = poa_arena_alloc(s->scratch, count * sizeof *map);
-  uint32_t *uses = poa_arena_alloc(s->scratch, count * sizeof *uses);
-  count_uses(nodes, count, options, uses);
-  keep_live(s->b.graph, nodes, count, uses, map);
+  poa_graph *graph = s->b.graph;
+  poa_value *map = poa_arena_alloc(s->scratch, graph->node_count * sizeof *map);
+  uint32_t *uses = poa_arena_alloc(s->scratch, graph->node_count * sizeof *uses);
+  uint32_t kept = 0;
+  count_uses(graph->nodes, graph->node_count, options, uses);
+  for (uint32_t i = 0; i < graph->node_count; i++) {
+    if (!uses[i])
+      continue;
+    poa_node node = graph->nodes[i];
+    for (int k = 0; k < node.operand_count; k++)
+      node.operands[k] = map[node.operands[k]];
+    map[i] = kept;
+    graph->nodes[kept++] = node;
+  }
+  graph->node_count = kept;
 }
 
 /* Folds constants, merges equal nodes, applies the algebra of the rule files, drops
