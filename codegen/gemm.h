@@ -24,9 +24,12 @@ typedef struct poa_gemm {
 } poa_gemm;
 
 /* Emits `symbol`(buffers = {A, B, C}, first tile, last tile); a poa_emit_fn. Each
- * element of C is summed over k in order, whatever the tiles and blocks. */
+ * element of C is summed over k in order, whatever the tiles and blocks; where C has few
+ * rows or columns, in an order that follows from shape and target. An accumulating sum of
+ * alpha 1 starts from C, any other is added to C at the end. k = 0 is a sum of nothing.
+ * C must not overlap A or B. Fails on negative extents and on batches that share a result. */
 poa_status poa_gemm_emit(poa_emitter *e, const void *gemm, const char *symbol, poa_error *error);
-/* Tiles of the kernel for this target; depends on shapes only. */
+/* Tiles of the kernel for this target; depends on shapes only. 0 if C is empty. */
 int64_t poa_gemm_tiles(const poa_gemm *gemm, const poa_target *target);
 /* Writes the key, at most `size` bytes with the terminator; returns its length. */
 int poa_gemm_key(const poa_gemm *gemm, char *key, size_t size);

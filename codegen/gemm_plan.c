@@ -10,7 +10,7 @@
 #include <float.h>
 
 #define K_BLOCK 384         /* rows of a panel; a panel is then 48 to 96 KiB */
-#define A_BLOCK (96 * 1024) /* elements of A that a tile reads again from L2 */
+#define A_BLOCK 98304       /* elements of A that a tile reads again from L2 */
 #define CACHE_LINE 16       /* elements */
 #define COPY_ROWS 8         /* micro-tiles a copied panel must serve */
 #define COPY_ELEMENTS 16384 /* operands below that are cached as they are */
