@@ -72,7 +72,9 @@ static double count_flops(const poa_gemm *gemm) {
 poa_status poa_classify_product(const poa_graph *graph, poa_value dot, poa_value accumulate,
                                 poa_arena *arena, poa_kernel *kernel, poa_error *error) {
   const poa_node *node = poa_node_of(graph, dot);
-  poa_value target = accumulate == POA_NO_VALUE ? dot : accumulate;
+  bool accumulates = accumulate != POA_NO_VALUE, placed = node->storage.root != POA_NO_VALUE;
+  /* Layout says where the dot itself lies, also when its sum is reshaped before it is added. */
+  poa_value target = accumulates && !placed ? accumulate : dot;
   if (poa_check_stored(graph, node->operands[0], error) ||
       poa_check_stored(graph, node->operands[1], error) || poa_check_stored(graph, target, error))
     return POA_UNSUPPORTED;
@@ -88,7 +90,7 @@ poa_status poa_classify_product(const poa_graph *graph, poa_value dot, poa_value
                      .b = operand_of(b, tb),
                      .c = operand_of(c, false),
                      .alpha = (float)poa_node_float(node, "alpha", 1),
-                     .accumulate = target == accumulate};
+                     .accumulate = accumulates};
   batch_axis axes[POA_MAX_RANK];
   if (set_batch(gemm, axes, collect_batch(a, b, c, axes), error))
     return POA_UNSUPPORTED;
@@ -99,7 +101,7 @@ poa_status poa_classify_product(const poa_graph *graph, poa_value dot, poa_value
   kernel->use_count = 3;
   kernel->uses[0] = poa_use_of(a, &a->type, 0);
   kernel->uses[1] = poa_use_of(b, &b->type, 0);
-  kernel->uses[2] = poa_use_of(c, &node->type, gemm->accumulate ? poa_block_offset(c) : 0);
+  kernel->uses[2] = poa_use_of(c, &node->type, target == accumulate ? poa_block_offset(c) : 0);
   kernel->uses[0].read = kernel->uses[1].read = kernel->uses[2].written = true;
   kernel->uses[2].read = gemm->accumulate;
   return POA_OK;
