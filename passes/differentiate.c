@@ -276,39 +276,72 @@ static poa_value total(sweep *s, poa_value target) {
 
 /* The sweep */
 
-/* Active nodes that the scalar depends on, each after all its consumers: the reverse
- * of the order in which a depth-first walk leaves them. Walking the last operand first
- * puts what belongs to a sum's first terms in front, so that in `intact + elastic` the
- * whole contributions start the chains and blocks are added to them. */
+/* Subtrees of at most this many active nodes count as twigs. */
+enum { TWIG = 16 };
+
+/* The number of active nodes under each node as a tree, itself included, up to TWIG + 1. */
+static void measure_twigs(const sweep *s, uint8_t *size) {
+  for (uint32_t i = 0; i <= s->scalar; i++) {
+    const poa_node *node = node_at(s, i);
+    int sum = s->active[i];
+    for (int k = 0; sum && k < node->operand_count && differentiable(node); k++)
+      sum += size[operand_of(s, node, k)];
+    size[i] = (uint8_t)(sum > TWIG ? TWIG + 1 : sum);
+  }
+}
+
+/* One node of a depth-first walk: operands left to visit, last first, of which the first
+ * visit of all takes those that are no twigs. */
+typedef struct frame {
+  poa_value value;
+  int left;
+  bool twigs;
+} frame;
+
+/* The next operand to visit, or POA_NO_VALUE. */
+static poa_value next_operand(const sweep *s, const uint8_t *size, frame *f) {
+  const poa_node *node = node_at(s, f->value);
+  while (differentiable(node)) {
+    if (f->left == 0 && f->twigs)
+      break;
+    if (f->left == 0) {
+      f->twigs = true;
+      f->left = node->operand_count;
+      continue;
+    }
+    poa_value operand = operand_of(s, node, --f->left);
+    if (s->active[operand] && (size[operand] <= TWIG) == f->twigs)
+      return operand;
+  }
+  return POA_NO_VALUE;
+}
+
+/* Active nodes that the scalar depends on, each after all its consumers, from the place
+ * that is returned up to the scalar's: the reverse of the order in which a depth-first walk leaves
+ * them. Walking the last operand first puts what belongs to a sum's first terms in front, so that
+ * in `intact + elastic` the whole contributions start the chains and blocks are added to them.
+ * Twigs, such as a bias and its broadcast, are walked last and so follow their consumer at once,
+ * which else would have its adjoint stored until the end. */
 static uint32_t consumers_first(sweep *s, poa_value *order) {
-  typedef struct frame {
-    poa_value value;
-    int left;
-  } frame;
   frame *stack = poa_arena_alloc(s->scratch, (s->scalar + 1) * sizeof *stack);
   bool *entered = poa_arena_alloc(s->scratch, (s->scalar + 1) * sizeof *entered);
-  uint32_t depth = 0, count = 0;
-  stack[depth++] = (frame){s->scalar, node_at(s, s->scalar)->operand_count};
+  uint8_t *size = poa_arena_alloc(s->scratch, s->scalar + 1);
+  uint32_t depth = 0, place = s->scalar + 1;
+  measure_twigs(s, size);
+  stack[depth++] = (frame){s->scalar, node_at(s, s->scalar)->operand_count, false};
   entered[s->scalar] = true;
   while (depth) {
     frame *top = &stack[depth - 1];
-    if (top->left == 0 || !differentiable(node_at(s, top->value))) {
-      order[count++] = top->value;
+    poa_value next = next_operand(s, size, top);
+    if (next == POA_NO_VALUE) {
+      order[--place] = top->value;
       depth--;
-      continue;
+    } else if (!entered[next]) {
+      entered[next] = true;
+      stack[depth++] = (frame){next, node_at(s, next)->operand_count, false};
     }
-    poa_value next = operand_of(s, node_at(s, top->value), --top->left);
-    if (entered[next] || !s->active[next])
-      continue;
-    entered[next] = true;
-    stack[depth++] = (frame){next, node_at(s, next)->operand_count};
   }
-  for (uint32_t i = 0; i < count / 2; i++) {
-    poa_value swapped = order[i];
-    order[i] = order[count - 1 - i];
-    order[count - 1 - i] = swapped;
-  }
-  return count;
+  return place;
 }
 
 static poa_status refuse_call(sweep *s, const poa_node *node, int operand) {
@@ -337,10 +370,10 @@ static poa_status differentiate_node(sweep *s, poa_value value, poa_value dy) {
   poa_gradient_site site = {&s->b, node, x, s->map[value], dy, wants};
   poa_gradient_rule_of(node->op)(&site, dx);
   for (int i = 0; i < node->operand_count; i++)
-    if (wants[i] && dx[i].value == POA_NO_VALUE)
-      return refuse_call(s, node, i);
-    else if (wants[i])
+    if (wants[i] && dx[i].value != POA_NO_VALUE)
       contribute(s, operand_of(s, node, i), dx[i]);
+    else if (wants[i] && node->op == POA_OP_call)
+      return refuse_call(s, node, i);
   return POA_OK;
 }
 
@@ -349,11 +382,11 @@ static poa_status sweep_back(sweep *s) {
   mark_active(s);
   if (!s->active[s->scalar])
     return POA_OK;
-  uint32_t count = consumers_first(s, order);
+  uint32_t first = consumers_first(s, order);
   s->b.location = node_at(s, s->scalar)->location;
   poa_value one = poa_b_constant(&s->b, 1, &node_at(s, s->scalar)->type);
   contribute(s, s->scalar, (poa_contribution){one, NULL});
-  for (uint32_t i = 0; i < count; i++) {
+  for (uint32_t i = first; i <= s->scalar; i++) {
     poa_value value = order[i];
     if (s->chained[value])
       continue;

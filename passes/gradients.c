@@ -135,8 +135,12 @@ static void gradient_sub(const poa_gradient_site *s, poa_contribution *dx) {
     dx[1].value = unary(s, POA_OP_neg, s->dy);
 }
 
-/* y = a * b: da = dy * b, db = dy * a */
+/* y = a * b: da = dy * b, db = dy * a; y = a * a: da = 2 dy * a */
 static void gradient_mul(const poa_gradient_site *s, poa_contribution *dx) {
+  if (s->x[0] == s->x[1] && s->wants[0] && s->wants[1]) {
+    dx[0].value = mul(s, poa_b_scale(s->b, s->dy, 2), s->x[0]);
+    return;
+  }
   for (int i = 0; i < 2; i++)
     if (s->wants[i])
       dx[i].value = mul(s, s->dy, s->x[1 - i]);

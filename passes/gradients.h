@@ -21,7 +21,8 @@ typedef struct poa_contribution {
 } poa_contribution;
 
 /* Writes the nodes that compute d scalar / d x[i] from dy for each operand it can,
- * at least the wanted ones; dx[] holds nothing at first. */
+ * at least the wanted ones; dx[] holds nothing at first. Where an operand stands twice,
+ * one of the two may receive all. */
 typedef void (*poa_gradient_rule)(const poa_gradient_site *s, poa_contribution *dx);
 
 /* NULL for an op that passes no gradient on. */
