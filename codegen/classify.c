@@ -266,6 +266,8 @@ static poa_status add_gather(builder *b, poa_value v, int *local) {
   const poa_node *x = poa_node_of(b->graph, node->operands[0]);
   poa_access access;
   int axis[POA_MAX_RANK], rows;
+  if (mine(b, x))
+    return misfit(b, v, "gathers from a value of its own kernel");
   if (poa_check_stored(b->graph, node->operands[0], b->error) ||
       access_of(b, v, &node->type, &x->storage, &access))
     return POA_UNSUPPORTED;

@@ -116,7 +116,7 @@ static readers readers_of(const poa_fusion *f, poa_value value) {
       if (!user->live)
         continue;
       bool base = user->node->op == POA_OP_accumulate && user->operands[0] == value;
-      r.memory |= base || user->kernel == POA_FUSED_NONE;
+      r.memory |= base || user->node->op == POA_OP_gather || user->kernel == POA_FUSED_NONE;
       if (user->kernel == POA_FUSED_NONE)
         continue;
       if (user->kernel == n->kernel)
