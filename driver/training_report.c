@@ -1,0 +1,147 @@
+/* training_report.c: how good each sub-network has become, as a table and as a page. */
+#include "driver/training_report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "driver/evaluation.h"
+#include "runtime/metrics.h"
+#include "runtime/progress.h"
+#include "runtime/report.h"
+
+#define MAX_POINTS 64
+#define VALUES_PER_NAME 4
+
+typedef struct judged {
+  int64_t count;
+  poa_evaluation evaluations[MAX_POINTS];
+} judged;
+
+static bool has_features(const poa_model *model) {
+  for (int i = 0; i < poa_model_entry_count(model); i++)
+    if (strcmp(poa_model_entry_name(model, i), "features") == 0)
+      return true;
+  return false;
+}
+
+static poa_status evaluate_points(poa_session *session, const poa_dataset *train,
+                                  const poa_dataset *test, judged *result, poa_error *error) {
+  poa_point points[MAX_POINTS];
+  double bank = 0;
+  poa_progress *progress = NULL;
+  poa_model_number(session->model, "eval_images", &bank);
+  int64_t count =
+      poa_select_points(poa_model_lattice(session->model), VALUES_PER_NAME, points, MAX_POINTS);
+  poa_status status = poa_progress_create(&progress, stdout, POA_PROGRESS_AUTO, "evaluate",
+                                          "sub-networks", 0, count, error);
+  for (int64_t i = 0; status == POA_OK && i < count; i++) {
+    status = poa_evaluate_point(session, &points[i], train, test, (int64_t)bank,
+                                &result->evaluations[i], error);
+    result->count = status == POA_OK ? i + 1 : i;
+    poa_progress_update(progress, i + 1, 0.0 / 0.0);
+  }
+  poa_progress_finish(progress);
+  return status;
+}
+
+/* Without labels there is nothing to judge by, which is no failure of the run. */
+static poa_status evaluate(poa_session *session, const char *data, judged *result,
+                           poa_error *error) {
+  poa_dataset *train = NULL, *test = NULL;
+  poa_error missing = {0};
+  poa_status status = POA_OK;
+  if (!has_features(session->model))
+    return POA_OK;
+  if (poa_open_labelled(data, &train, &test, &missing))
+    printf("no evaluation: %s\n", missing.message);
+  else
+    status = evaluate_points(session, train, test, result, error);
+  poa_dataset_free(train);
+  poa_dataset_free(test);
+  return status;
+}
+
+/* The series whose names begin with `prefix`. */
+static int find_series(const poa_metrics_table *table, const char *prefix,
+                       const poa_series **series) {
+  int count = 0;
+  for (int i = 0; i < table->series_count; i++)
+    if (strncmp(table->series[i].name, prefix, strlen(prefix)) == 0)
+      series[count++] = &table->series[i];
+  return count;
+}
+
+static void describe_models(const poa_lattice *lattice, const judged *result, poa_arena *arena,
+                            poa_report_model *models) {
+  poa_point top = poa_lattice_top(lattice);
+  for (int64_t i = 0; i < result->count; i++) {
+    const poa_evaluation *e = &result->evaluations[i];
+    char name[256];
+    poa_point_print(lattice, &e->network.point, name, sizeof name);
+    bool intact = true;
+    for (int k = 0; k < lattice->count; k++)
+      intact = intact && e->network.point.value[k] == top.value[k];
+    const char *group = lattice->count ? poa_arena_format(arena, "%s %lld", lattice->name[0].name,
+                                                          (long long)e->network.point.value[0])
+                                       : "network";
+    models[i] = (poa_report_model){poa_arena_text(arena, name),
+                                   group,
+                                   intact,
+                                   (double)e->network.parameters,
+                                   e->network.flops,
+                                   e->accuracy};
+  }
+}
+
+static poa_status write_page(poa_session *session, const poa_run_folder *folder, int64_t steps,
+                             const judged *result, poa_arena *arena, poa_error *error) {
+  poa_metrics_table *table = NULL;
+  poa_status status = poa_metrics_read(&table, folder->metrics, error);
+  if (status)
+    return status;
+  size_t bytes = (size_t)(table->series_count + 1) * sizeof(poa_series *);
+  const poa_series **losses = poa_arena_alloc(arena, bytes);
+  const poa_series **norms = poa_arena_alloc(arena, bytes);
+  poa_report_curves curves[] = {
+      {"Losses", find_series(table, "loss.", losses), losses},
+      {"Gradient norms before clipping", find_series(table, "clip.", norms), norms},
+  };
+  poa_report_model models[MAX_POINTS];
+  describe_models(poa_model_lattice(session->model), result, arena, models);
+  poa_report_fact facts[] = {
+      {"model", poa_model_path(session->model)},
+      {"steps", poa_arena_format(arena, "%lld", (long long)steps)},
+      {"processor", session->target.cpu},
+  };
+  poa_report report = {.title = "Pre-training of an elastic network",
+                       .fact_count = 3,
+                       .facts = facts,
+                       .curves_count = 2,
+                       .curves = curves,
+                       .model_count = (int)result->count,
+                       .models = models,
+                       .accuracy_name = "k-NN accuracy"};
+  status = poa_report_write(folder->report, &report, error);
+  poa_metrics_table_free(table);
+  return status;
+}
+
+poa_status poa_report_training(poa_session *session, const poa_run_folder *folder, const char *data,
+                               int64_t steps, poa_error *error) {
+  judged *result = calloc(1, sizeof *result);
+  poa_arena *arena = poa_arena_create();
+  poa_status status =
+      result && arena ? POA_OK : poa_fail(error, POA_NO_MEMORY, "no memory for the report");
+  if (status == POA_OK)
+    status = evaluate(session, data, result, error);
+  if (status == POA_OK && result->count)
+    poa_print_evaluations(poa_model_lattice(session->model), result->evaluations, result->count,
+                          false);
+  if (status == POA_OK)
+    status = write_page(session, folder, steps, result, arena, error);
+  if (status == POA_OK)
+    printf("report: %s\n", folder->report);
+  poa_arena_free(arena);
+  free(result);
+  return status;
+}
