@@ -7,7 +7,7 @@
 #ifndef POA_CODEGEN_LOWER_H
 #define POA_CODEGEN_LOWER_H
 
-#include "codegen/codegen.h"
+#include "codegen/library.h"
 #include "ir/ir.h"
 
 /* A plan whose kernels are described but not compiled. */

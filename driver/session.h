@@ -3,7 +3,7 @@
 #ifndef POA_DRIVER_SESSION_H
 #define POA_DRIVER_SESSION_H
 
-#include "codegen/codegen.h"
+#include "codegen/library.h"
 #include "driver/driver.h"
 #include "runtime/executor.h"
 #include "runtime/parameter_store.h"
