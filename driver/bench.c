@@ -1,0 +1,321 @@
+/* bench.c: times training steps on made-up images, as training would run them: sub-networks
+ * from the deck, images prepared beside the step.
+ *
+ *   compile every sub-network that the steps need; one step of each to warm up;
+ *   the timed steps; one more, launch by launch; the peak, before and after. */
+#include "driver/bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "codegen/peak.h"
+#include "driver/sampling.h"
+#include "driver/session.h"
+#include "runtime/dataset.h"
+#include "runtime/philox.h"
+#include "runtime/sources.h"
+
+#define DEFAULT_STEPS 8
+
+typedef struct bench {
+  const poa_flags *flags;
+  poa_session session;
+  poa_arena *arena; /* of the results */
+  uint64_t seed;
+  poa_program_at **program_of; /* by step */
+  poa_program_at **distinct;   /* result.program_count of them */
+  poa_dataset *images;
+  poa_feeder *feeder;
+  int64_t fed; /* steps that the feeder has filled */
+  poa_bench_result result;
+  poa_error *error;
+} bench;
+
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static void *allocate(const bench *b, int64_t count, size_t size) {
+  return poa_arena_alloc(b->arena, (size_t)(count + 1) * size);
+}
+
+/* Compiling. */
+
+static poa_status choose_points(bench *b) {
+  const poa_lattice *lattice = b->result.lattice;
+  poa_bench_step *steps = b->result.steps;
+  poa_deck *deck = NULL;
+  poa_point fixed;
+  const char *at = b->flags->at;
+  poa_status status = at ? poa_point_parse(lattice, at, &fixed, b->error)
+                         : poa_sampling_deck(lattice, &deck, b->error);
+  for (int64_t i = 0; i < b->result.step_count && status == POA_OK; i++)
+    steps[i].point = at ? fixed : poa_sampling_point(deck, b->seed, i);
+  poa_deck_free(deck);
+  return status;
+}
+
+static void note_program(bench *b, poa_program_at *program, double seconds) {
+  poa_bench_result *r = &b->result;
+  b->distinct[r->program_count] = program;
+  r->programs[r->program_count++] = (poa_bench_program){.point = program->point,
+                                                        .launches = program->plan->launch_count,
+                                                        .pass_seconds = program->pass_seconds,
+                                                        .seconds = seconds};
+  r->pass_seconds += program->pass_seconds;
+  r->compile_seconds += seconds;
+  if (program->plan->arena_bytes > r->arena_bytes)
+    r->arena_bytes = program->plan->arena_bytes;
+  r->parameter_bytes = program->plan->parameter_bytes;
+}
+
+static double plan_flops(const poa_plan *plan) {
+  double flops = 0;
+  for (int i = 0; i < plan->launch_count; i++)
+    flops += plan->launches[i].flops;
+  return flops;
+}
+
+static bool is_known(const bench *b, const poa_program_at *program) {
+  for (int64_t i = 0; i < b->result.program_count; i++)
+    if (b->distinct[i] == program)
+      return true;
+  return false;
+}
+
+static poa_status compile_programs(bench *b) {
+  for (int64_t i = 0; i < b->result.step_count; i++) {
+    poa_bench_step *step = &b->result.steps[i];
+    double start = now();
+    if (poa_session_program(&b->session, "step", &step->point, false, &b->program_of[i], b->error))
+      return b->error->status;
+    if (!is_known(b, b->program_of[i]))
+      note_program(b, b->program_of[i], now() - start);
+    step->flops = plan_flops(b->program_of[i]->plan);
+  }
+  b->result.kernels = poa_kernel_library_statistics(b->session.library);
+  return POA_OK;
+}
+
+/* Pointers into the arena are final once all are prepared. */
+static poa_status prepare_programs(bench *b) {
+  poa_status status =
+      poa_parameter_store_initialize(b->session.store, b->seed, b->result.threads, b->error);
+  for (int64_t i = 0; i < b->result.program_count && status == POA_OK; i++)
+    status = poa_session_prepare(&b->session, b->distinct[i], b->error);
+  return status;
+}
+
+/* Images. */
+
+/* As many, as coloured and as large as the largest input of images. */
+static poa_plan_shape image_shape(const poa_plan *plan) {
+  poa_plan_shape shape = {.rank = 4, .dim = {1, 3, 32, 32}};
+  for (int i = 0; i < plan->input_count; i++) {
+    const poa_plan_input *input = &plan->inputs[i];
+    if (input->shape.rank != 4 || !*input->source)
+      continue;
+    shape.dim[1] = input->shape.dim[1];
+    for (int axis = 0; axis < 4; axis++)
+      if (axis != 1 && input->shape.dim[axis] > shape.dim[axis])
+        shape.dim[axis] = input->shape.dim[axis];
+  }
+  return shape;
+}
+
+static poa_status make_images(bench *b, const poa_plan *plan) {
+  poa_plan_shape shape = image_shape(plan);
+  int64_t bytes = poa_plan_elements(shape);
+  uint8_t *pixels = malloc((size_t)bytes + 4);
+  if (!pixels)
+    return poa_fail(b->error, POA_NO_MEMORY, "no memory for %lld bytes of images",
+                    (long long)bytes);
+  poa_random random;
+  poa_random_open(&random, b->seed, 0, 0);
+  for (int64_t i = 0; i < bytes; i += 4) {
+    uint32_t word = poa_random_u32(&random);
+    memcpy(pixels + i, &word, sizeof word);
+  }
+  return poa_dataset_create(&b->images, shape.dim[0], (int)shape.dim[1], (int)shape.dim[2],
+                            (int)shape.dim[3], pixels, NULL, b->error);
+}
+
+static poa_status open_feeder(bench *b) {
+  const poa_plan *plan = b->distinct[0]->plan;
+  poa_status status = make_images(b, plan);
+  return status ? status : poa_feeder_create(&b->feeder, plan, b->images, b->seed, 0, b->error);
+}
+
+/* Running. */
+
+static poa_status run_step(bench *b, poa_program_at *program, double *waited, double *seconds) {
+  void *arena = poa_executor_arena(b->session.executor);
+  if (poa_feeder_fill(b->feeder, program->plan, b->fed, arena, waited, b->error))
+    return b->error->status;
+  b->fed++;
+  poa_executor_run(b->session.executor, program->prepared, seconds);
+  return POA_OK;
+}
+
+static poa_status warm_up(bench *b) {
+  double waited;
+  for (int64_t i = 0; i < b->result.program_count; i++)
+    if (run_step(b, b->distinct[i], &waited, NULL))
+      return b->error->status;
+  return POA_OK;
+}
+
+static int compare_doubles(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static void summarize(bench *b) {
+  poa_bench_result *r = &b->result;
+  int64_t n = r->step_count;
+  double *sorted = allocate(b, n, sizeof *sorted), flops = 0, seconds = 0;
+  for (int64_t i = 0; i < n; i++) {
+    sorted[i] = r->steps[i].seconds;
+    seconds += r->steps[i].seconds;
+    flops += r->steps[i].flops;
+  }
+  qsort(sorted, (size_t)n, sizeof *sorted, compare_doubles);
+  r->median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+  r->shortest = sorted[0];
+  r->longest = sorted[n - 1];
+  r->mean_flops = flops / (double)n;
+  r->gflops = flops / seconds * 1e-9;
+}
+
+static poa_status time_steps(bench *b) {
+  for (int64_t i = 0; i < b->result.step_count; i++) {
+    poa_bench_step *step = &b->result.steps[i];
+    double start = now();
+    if (run_step(b, b->program_of[i], &step->waited, NULL))
+      return b->error->status;
+    step->seconds = now() - start;
+  }
+  summarize(b);
+  return POA_OK;
+}
+
+/* One step, launch by launch. */
+
+static int by_name(const void *a, const void *b) {
+  const poa_bench_row *x = a, *y = b;
+  return strcmp(x->name, y->name);
+}
+
+static int by_falling_time(const void *a, const void *b) {
+  const poa_bench_row *x = a, *y = b;
+  return (x->seconds < y->seconds) - (x->seconds > y->seconds);
+}
+
+/* Rows of one name become one; the most expensive come first. Returns how many are left. */
+static int merge_rows(poa_bench_row *rows, int count) {
+  int merged = 0;
+  qsort(rows, (size_t)count, sizeof *rows, by_name);
+  for (int i = 0; i < count; i++) {
+    poa_bench_row row = rows[i];
+    if (merged && !strcmp(rows[merged - 1].name, row.name)) {
+      rows[merged - 1].launches += row.launches;
+      rows[merged - 1].seconds += row.seconds;
+      rows[merged - 1].flops += row.flops;
+    } else {
+      rows[merged++] = row;
+    }
+  }
+  qsort(rows, (size_t)merged, sizeof *rows, by_falling_time);
+  return merged;
+}
+
+static poa_status profile_step(bench *b) {
+  poa_bench_result *r = &b->result;
+  poa_program_at *program = b->program_of[r->step_count - 1];
+  const poa_plan *plan = program->plan;
+  double waited, *seconds = allocate(b, plan->launch_count, sizeof *seconds);
+  if (run_step(b, program, &waited, seconds))
+    return b->error->status;
+  r->profiled = program->point;
+  r->families = allocate(b, plan->launch_count, sizeof *r->families);
+  r->labels = allocate(b, plan->launch_count, sizeof *r->labels);
+  for (int i = 0; i < plan->launch_count; i++) {
+    const poa_plan_launch *launch = &plan->launches[i];
+    r->families[i] = (poa_bench_row){launch->family, 1, seconds[i], launch->flops};
+    r->labels[i] = (poa_bench_row){launch->label, 1, seconds[i], launch->flops};
+    r->profiled_seconds += seconds[i];
+  }
+  r->family_count = merge_rows(r->families, plan->launch_count);
+  r->label_count = merge_rows(r->labels, plan->launch_count);
+  return POA_OK;
+}
+
+/* The larger of what was measured; the machine may be shared. */
+static poa_status measure_peak(bench *b) {
+  double gflops = 0;
+  poa_status status = poa_measure_peak(b->session.library, b->result.threads, &gflops, b->error);
+  if (gflops > b->result.peak_gflops)
+    b->result.peak_gflops = gflops;
+  return status;
+}
+
+static int64_t resident_bytes(void) {
+  struct rusage usage;
+  return getrusage(RUSAGE_SELF, &usage) ? 0 : usage.ru_maxrss * 1024;
+}
+
+static poa_status measure(bench *b) {
+  poa_status (*const stages[])(bench *) = {choose_points, compile_programs, prepare_programs,
+                                           open_feeder,   measure_peak,     warm_up,
+                                           time_steps,    measure_peak,     profile_step};
+  for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
+    poa_status status = stages[i](b);
+    if (status)
+      return status;
+  }
+  b->result.resident_bytes = resident_bytes();
+  if (b->flags->json)
+    return poa_bench_print_json(&b->result, b->error);
+  poa_bench_print(&b->result);
+  return POA_OK;
+}
+
+static void open_result(bench *b, const poa_model *model) {
+  int64_t steps = b->flags->steps > 0 ? b->flags->steps : DEFAULT_STEPS;
+  b->seed = b->flags->seed > 0 ? (uint64_t)b->flags->seed : 0;
+  b->program_of = allocate(b, steps, sizeof *b->program_of);
+  b->distinct = allocate(b, steps, sizeof *b->distinct);
+  b->result = (poa_bench_result){.model = poa_model_path(model),
+                                 .cpu = b->session.target.cpu,
+                                 .lattice = poa_model_lattice(model),
+                                 .threads = poa_executor_threads(b->session.executor),
+                                 .lanes = b->session.target.vector_lanes,
+                                 .step_count = steps,
+                                 .steps = allocate(b, steps, sizeof *b->result.steps),
+                                 .programs = allocate(b, steps, sizeof *b->result.programs)};
+}
+
+int poa_bench(const poa_flags *flags) {
+  poa_error error = {0};
+  poa_model *model = NULL;
+  bench b = {.flags = flags, .arena = poa_arena_create(), .error = &error};
+  poa_status status =
+      b.arena ? POA_OK : poa_fail(&error, POA_NO_MEMORY, "no memory for the results");
+  if (status == POA_OK)
+    status = poa_load_model(flags, &model, &error);
+  if (status == POA_OK)
+    status = poa_session_open(&b.session, model, flags, &error);
+  if (status == POA_OK) {
+    open_result(&b, model);
+    status = measure(&b);
+  }
+  poa_feeder_free(b.feeder);
+  poa_dataset_free(b.images);
+  poa_session_close(&b.session);
+  poa_arena_free(b.arena);
+  return status ? poa_report_failure(&error) : 0;
+}

@@ -1,0 +1,60 @@
+/* bench.h: what `poa bench` measures, and how it is shown. */
+#ifndef POA_DRIVER_BENCH_H
+#define POA_DRIVER_BENCH_H
+
+#include "codegen/library.h"
+#include "driver/driver.h"
+
+/* A timed step. */
+typedef struct poa_bench_step {
+  poa_point point;
+  double seconds; /* of the whole: inputs and computation */
+  double waited;  /* of these, for images */
+  double flops;   /* two per multiply-add of its matrix products */
+} poa_bench_step;
+
+/* A compiled sub-network. */
+typedef struct poa_bench_program {
+  poa_point point;
+  int launches;
+  double pass_seconds; /* from description to scheduled graph */
+  double seconds;      /* from description to machine code, passes and all */
+} poa_bench_program;
+
+/* Launches of one family, or of one label, in a step that was timed launch by launch. */
+typedef struct poa_bench_row {
+  const char *name;
+  int launches;
+  double seconds, flops;
+} poa_bench_row;
+
+#define POA_BENCH_LABELS 15
+
+typedef struct poa_bench_result {
+  const char *model, *cpu;
+  const poa_lattice *lattice;
+  int threads, lanes;
+  int64_t step_count, program_count;
+  poa_bench_step *steps;
+  poa_bench_program *programs;
+  double median, shortest, longest; /* of the steps, seconds */
+  double mean_flops;                /* of a step */
+  double gflops;                    /* all flops over all seconds */
+  double peak_gflops;               /* of fp32 multiply-adds on as many threads */
+  /* One more step, launch by launch; rows by falling time. */
+  poa_point profiled;
+  double profiled_seconds; /* the sum over its launches */
+  int family_count, label_count;
+  poa_bench_row *families, *labels; /* the first POA_BENCH_LABELS of the labels */
+  poa_kernel_statistics kernels;    /* all programs, the peak's kernel not among them */
+  double pass_seconds, compile_seconds;
+  int64_t arena_bytes; /* the largest of the programs */
+  int64_t parameter_bytes, resident_bytes;
+} poa_bench_result;
+
+/* bench_report.c */
+void poa_bench_print(const poa_bench_result *result);
+/* One JSON object. */
+poa_status poa_bench_print_json(const poa_bench_result *result, poa_error *error);
+
+#endif
