@@ -6,7 +6,7 @@
 #ifndef POA_CODEGEN_PEAK_H
 #define POA_CODEGEN_PEAK_H
 
-#include "codegen/codegen.h"
+#include "codegen/library.h"
 
 /* Sets *gflops to the best of several runs on `threads` threads (at least 1), some 0.2 s in
  * all. The kernel comes from `library` and counts in its statistics. */
