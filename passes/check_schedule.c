@@ -249,8 +249,10 @@ static poa_status run_kernel(simulation *s, poa_value first, poa_value end) {
   for (poa_value v = first; v < end; v++) {
     const poa_node *node = node_at(s, v);
     accumulates |= node->op == POA_OP_accumulate;
+    bool in_memory = node->op == POA_OP_gather || node->op == POA_OP_scatter_add;
     for (int o = node->op == POA_OP_assign; o < node->operand_count; o++)
-      if (node_at(s, node->operands[o])->kernel != kernel && read_operand(s, kernel, node, o))
+      if ((in_memory || node_at(s, node->operands[o])->kernel != kernel) &&
+          read_operand(s, kernel, node, o))
         return POA_BAD_INPUT;
   }
   for (poa_value v = first; v < end; v++)

@@ -6,11 +6,14 @@
  * kernels may become one where everything between them allows it, and no step ever has to
  * search for a cycle. A kernel that was emptied keeps its number until fuse.c closes the gaps.
  *
+ *   fusion.c         nodes and kernels themselves
+ *   prepare_fusion.c from a graph to the nodes that fuse works on
  *   form_kernels.c   a first kernel for every node, walking forwards
  *   merge_kernels.c  kernels that stand side by side or one behind the other become one
  *   repeat_cheap.c   values computed again by each kernel that wants them
  *   place_assigns.c  where parameters are written
- *   fuse.c           the pass: prepares, runs the steps, writes the graph */
+ *   hoist_kernels.c  kernels that free memory run as soon as they can
+ *   fuse.c           the pass: runs the steps, writes the graph */
 #ifndef POA_PASSES_FUSION_H
 #define POA_PASSES_FUSION_H
 
@@ -66,14 +69,30 @@ static inline const poa_node *poa_fused_op(const poa_fusion *f, poa_value value)
   return f->nodes[value].node;
 }
 
-/* fuse.c */
+/* Whether the node reads that operand only from memory, at other indices than its own. */
+static inline bool poa_fused_in_memory(const poa_node *node, int operand) {
+  return node->op == POA_OP_gather || (node->op == POA_OP_accumulate && operand == 0);
+}
+
+/* fusion.c */
 
 /* A new kernel at the end of the list. */
 int poa_fusion_open(poa_fusion *f, poa_fused_kind kind, const poa_type *domain);
 /* Puts a node into a kernel. */
 void poa_fusion_enter(poa_fusion *f, poa_value value, int kernel);
+/* A new node in no kernel, with a copy of `operands`, to stand at `order`. */
+poa_value poa_fusion_append(poa_fusion *f, const poa_node *node, const poa_value *operands,
+                            uint32_t order);
 /* A new node that computes what `value` does, from the same operands, in no kernel yet. */
 poa_value poa_fusion_twin(poa_fusion *f, poa_value value);
+
+/* Drops nodes that are not live and kernels without nodes, sorts both and finds the users. */
+void poa_fusion_settle(poa_fusion *f);
+
+/* prepare_fusion.c */
+
+/* Fills the fusion with the nodes of a graph. */
+void poa_prepare_fusion(poa_fusion *f, const poa_node *nodes, uint32_t count);
 
 /* form_kernels.c */
 
@@ -92,6 +111,10 @@ bool poa_fused_repeats_rows(const poa_fusion *f, poa_value value);
 void poa_sink_kernels(poa_fusion *f);
 /* Moves kernels into an earlier one that reads the same full value. */
 void poa_join_siblings(poa_fusion *f);
+
+/* hoist_kernels.c */
+
+void poa_hoist_kernels(poa_fusion *f);
 
 /* repeat_cheap.c */
 

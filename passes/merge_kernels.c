@@ -47,8 +47,7 @@ static bool edges_allow(const poa_fusion *f, int from, int to, const poa_type *d
   for (uint32_t i = f->kernels[to].first; i != POA_FUSED_END; i = poa_fused(f, i)->next) {
     const poa_fused_node *n = poa_fused(f, i);
     for (int o = 0; o < n->node->operand_count; o++) {
-      bool in_memory =
-          n->node->op == POA_OP_gather || (n->node->op == POA_OP_accumulate && o == 0);
+      bool in_memory = poa_fused_in_memory(n->node, o);
       if (in_memory ? views(f, n->operands[o], from) : !passes_on(f, n->operands[o], from, domain))
         return false;
     }

@@ -107,6 +107,13 @@ static void add_reader(readers *r, int kernel) {
 #define FOR_EACH_TWIN(f, twin_, value)                                                             \
   for (uint32_t twin_ = (value); twin_ != POA_FUSED_END; twin_ = poa_fused(f, twin_)->twin)
 
+static bool needs_memory(const poa_fused_node *user, poa_value value) {
+  for (int o = 0; o < user->node->operand_count; o++)
+    if (user->operands[o] == value && poa_fused_in_memory(user->node, o))
+      return true;
+  return user->kernel == POA_FUSED_NONE;
+}
+
 static readers readers_of(const poa_fusion *f, poa_value value) {
   const poa_fused_node *n = poa_fused(f, value);
   readers r = {0};
@@ -115,13 +122,10 @@ static readers readers_of(const poa_fusion *f, poa_value value) {
       const poa_fused_node *user = poa_fused(f, t);
       if (!user->live)
         continue;
-      bool base = user->node->op == POA_OP_accumulate && user->operands[0] == value;
-      r.memory |= base || user->node->op == POA_OP_gather || user->kernel == POA_FUSED_NONE;
-      if (user->kernel == POA_FUSED_NONE)
-        continue;
+      r.memory |= needs_memory(user, value);
       if (user->kernel == n->kernel)
         r.own = true;
-      else
+      else if (user->kernel != POA_FUSED_NONE)
         add_reader(&r, user->kernel);
     }
   return r;
