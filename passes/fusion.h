@@ -11,6 +11,7 @@
  *   form_kernels.c   a first kernel for every node, walking forwards
  *   merge_kernels.c  kernels that stand side by side or one behind the other become one
  *   repeat_cheap.c   values computed again by each kernel that wants them
+ *   drop_doubles.c   of equal values in a kernel one stays
  *   place_assigns.c  where parameters are written
  *   hoist_kernels.c  kernels that free memory run as soon as they can
  *   fuse.c           the pass: runs the steps, writes the graph */
@@ -119,6 +120,11 @@ void poa_hoist_kernels(poa_fusion *f);
 /* repeat_cheap.c */
 
 void poa_repeat_cheap(poa_fusion *f);
+
+/* drop_doubles.c: of values that a kernel computes twice, and views that are equal, one
+ * stays live. */
+
+void poa_drop_doubles(poa_fusion *f);
 
 /* place_assigns.c */
 
