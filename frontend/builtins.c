@@ -164,6 +164,8 @@ poa_worth poa_builtin_length(poa_elaborator *e, const poa_syntax *call, const po
 poa_worth poa_builtin_append(poa_elaborator *e, const poa_syntax *call, const poa_worth *a) {
   if (a[0].kind != VALUE_LIST)
     return poa_complain(e, call, "append() takes a list, not %s", poa_worth_kind_name(a[0].kind));
+  if (!poa_charge(e, call, a[0].count / 8))
+    return poa_worth_error();
   poa_worth list = {.kind = VALUE_LIST, .count = a[0].count + 1};
   list.items = poa_arena_alloc(e->arena, (size_t)list.count * sizeof *list.items);
   memcpy(list.items, a[0].items, (size_t)a[0].count * sizeof *list.items);

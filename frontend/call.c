@@ -126,11 +126,13 @@ static poa_worth apply(poa_elaborator *e, const poa_syntax *call, const callee *
 
 static poa_worth call_in(poa_elaborator *e, const poa_syntax *call, surroundings inner) {
   callee target;
-  poa_worth arguments[POA_MAX_ARGUMENTS] = {0};
   if (!find_callee(e, call, &target))
     return poa_worth_error();
-  if (target.definition && target.definition->formal_count > POA_MAX_ARGUMENTS)
+  int formals = target.definition ? target.definition->formal_count : POA_MAX_BUILTIN_ARGUMENTS;
+  if (formals > POA_MAX_ARGUMENTS)
     return poa_complain(e, call, "a module takes at most %d arguments", POA_MAX_ARGUMENTS);
+  /* In the arena: many of these calls lie on the stack at once. */
+  poa_worth *arguments = poa_arena_alloc(e->arena, (size_t)(formals + 1) * sizeof *arguments);
   if (!gather_arguments(e, call, &target, arguments))
     return poa_worth_error();
   surroundings outer = {e->scope, e->set, e->at_max};
@@ -144,15 +146,24 @@ static poa_worth call_in(poa_elaborator *e, const poa_syntax *call, surroundings
   return result;
 }
 
+static const char *checked_scope(poa_elaborator *e, const poa_syntax *label, const char *scope) {
+  if (strlen(scope) <= POA_MAX_SCOPE)
+    return scope;
+  poa_complain(e, label, "the parameters here would have names of more than %d characters",
+               POA_MAX_SCOPE);
+  return NULL;
+}
+
 /* "blocks[]" with index 3 inside "layers.0" is "layers.0.blocks.3". */
 static const char *label_scope(poa_elaborator *e, const poa_syntax *label) {
   const char *scope = *e->scope ? poa_arena_format(e->arena, "%s.", e->scope) : "";
   int index = 1;
-  for (const char *at = label->text; *at; at++) {
-    if (*at != '[') {
-      scope = poa_arena_format(e->arena, "%s%c", scope, *at);
-      continue;
-    }
+  for (const char *at = label->text; *at; at += 2) {
+    int plain = (int)strcspn(at, "[");
+    scope = poa_arena_format(e->arena, "%s%.*s", scope, plain, at);
+    at += plain;
+    if (!*at)
+      break;
     const poa_syntax *syntax = label->children[index++];
     poa_worth value = poa_elaborate(e, syntax);
     if (value.kind != VALUE_NUMBER || !poa_number_is_integer(&value.number)) {
@@ -161,9 +172,8 @@ static const char *label_scope(poa_elaborator *e, const poa_syntax *label) {
       return NULL;
     }
     scope = poa_arena_format(e->arena, "%s.%lld", scope, (long long)value.number.numerator.value);
-    at++;
   }
-  return scope;
+  return checked_scope(e, label, scope);
 }
 
 static poa_worth evaluate_branch(poa_elaborator *e, const poa_syntax *branch) {

@@ -66,10 +66,14 @@ static poa_worth evaluate_alone(poa_elaborator *e, const poa_syntax *value) {
   return worth;
 }
 
-/* An override has to be of the kind of the constant's own value. */
+/* An override has to be of the kind of the constant's own value. For a string, the command
+ * line may leave out the quotes, which a shell takes away. */
 static poa_worth overridden(poa_elaborator *e, const poa_const_row *row,
                             const poa_const *override) {
   poa_worth original = evaluate_alone(e, row->syntax->value);
+  bool bare = override->from_command_line && override->value->kind == SYNTAX_NAME;
+  if (bare && original.kind == VALUE_STRING)
+    return poa_worth_text(override->value->text);
   poa_worth value = evaluate_alone(e, override->value);
   bool fits =
       value.kind == original.kind || value.kind == VALUE_ERROR || original.kind == VALUE_ERROR;
@@ -134,15 +138,27 @@ static void open_elastic(poa_elaborator *e, const poa_elastic_syntax *syntax) {
   else if (e->lattice.count == POA_MAX_ELASTIC)
     poa_diagnose(e->diagnostics, syntax->location, length, "more than %d elastic names",
                  POA_MAX_ELASTIC);
-  else if (poa_find_elastic(e, elastic.name) >= 0)
-    poa_diagnose(e->diagnostics, syntax->location, length, "'%s' is declared twice", elastic.name);
+  else if (poa_find_elastic(e, elastic.name) >= 0 || poa_find_const(e, elastic.name))
+    poa_diagnose(e->diagnostics, syntax->location, length, "'%s' is %s", elastic.name,
+                 poa_find_const(e, elastic.name) ? "a constant already" : "declared twice");
   else
     e->lattice.name[e->lattice.count++] = elastic;
+}
+
+static void check_lattice(poa_elaborator *e) {
+  const poa_elastic_syntax *last = &e->program->elastics[e->program->elastic_count - 1];
+  int64_t points = poa_lattice_size(&e->lattice);
+  if (points > POA_MAX_POINTS)
+    poa_diagnose(e->diagnostics, last->location, (int)strlen(last->name),
+                 "the elastic names span %lld networks, more than %d", (long long)points,
+                 POA_MAX_POINTS);
 }
 
 void poa_open_lattice(poa_elaborator *e) {
   for (int i = 0; i < e->program->elastic_count; i++)
     open_elastic(e, &e->program->elastics[i]);
+  if (e->program->elastic_count)
+    check_lattice(e);
   e->lattice.select_scale = 1;
   if (!e->program->select_scale)
     return;

@@ -4,8 +4,15 @@
 
 #include "frontend/value.h"
 
-#define POA_MAX_CALLS 100 /* nested calls */
-#define POA_MAX_LOOP 100000
+/* Bounds that no sensible description comes near; they keep absurd ones from taking all
+ * memory or the whole stack. */
+#define POA_MAX_CALLS 100     /* inside each other */
+#define POA_MAX_DEPTH 600     /* expressions, blocks and calls inside each other */
+#define POA_MAX_LOOP 100000   /* rounds of one loop */
+#define POA_MAX_WORK 10000000 /* expressions evaluated and items copied, all in all */
+#define POA_MAX_NODES 500000  /* of one graph */
+#define POA_MAX_SCOPE 1000    /* characters of a parameter's name, of a filled string */
+#define POA_MAX_POINTS 100000 /* of the lattice */
 
 /* Attributes in force, innermost first. */
 typedef struct poa_attribute_scope {
@@ -58,13 +65,17 @@ typedef struct poa_elaborator {
   poa_parameter_row *rows;
   int *parameter_hash; /* open addressing; -1: free */
   int hash_capacity;
+  bool *looped; /* of each set: a loop went over it */
+  bool stale;   /* such a set has grown since: elaborate once more */
   /* The entry under elaboration. */
   poa_graph *graph;
   const poa_definition *entry;
   int input_capacity;
   /* Where we are. */
   poa_frame *frame;
-  int calls;
+  int calls, depth;
+  int64_t work;
+  bool exhausted;    /* the bound on work was hit and reported */
   int set;           /* of the branch; -1 outside one */
   bool at_max;       /* the branch's elastic names stand for their largest values */
   const char *scope; /* "blocks.3.attn" */
@@ -74,6 +85,12 @@ typedef struct poa_elaborator {
 /* Reports an error at a piece of syntax and gives the error value. */
 poa_worth poa_complain(poa_elaborator *e, const poa_syntax *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Counts work; false once there is too much of it, which is reported at `at` the first time. */
+bool poa_charge(poa_elaborator *e, const poa_syntax *at, int64_t amount);
+/* One level deeper, for as long as it takes; false where that is too deep. Every call that
+ * gave true is followed by poa_leave. */
+bool poa_enter(poa_elaborator *e, const poa_syntax *at);
+void poa_leave(poa_elaborator *e);
 /* "; did you mean 'x'?" or "", in the arena. */
 const char *poa_suggestion(poa_elaborator *e, const char *name, const char *const *names,
                            int count);
@@ -83,12 +100,14 @@ poa_worth poa_elaborate(poa_elaborator *e, const poa_syntax *syntax);
 poa_worth poa_evaluate_binary(poa_elaborator *e, const poa_syntax *at, const char *op,
                               poa_worth left, poa_worth right);
 bool poa_worth_is_true(poa_elaborator *e, const poa_syntax *at, poa_worth value);
-bool poa_worth_equal(const poa_worth *a, const poa_worth *b);
+bool poa_worth_equal(poa_elaborator *e, const poa_syntax *at, const poa_worth *a,
+                     const poa_worth *b);
 
 /* statement.c */
 void poa_run_block(poa_elaborator *e, const poa_block *block);
 poa_worth poa_call_module(poa_elaborator *e, const poa_syntax *call,
                           const poa_definition *definition, const poa_worth *arguments);
+/* Sets the variable, new or not, of the frame in force. */
 void poa_assign_variable(poa_elaborator *e, const char *name, poa_worth value);
 const poa_worth *poa_find_variable(const poa_elaborator *e, const char *name);
 /* Binds or checks the extents of a pattern against a tensor's shape. */
@@ -146,6 +165,7 @@ typedef struct poa_builtin {
   poa_worth (*apply)(poa_elaborator *e, const poa_syntax *call, const poa_worth *arguments);
 } poa_builtin;
 #define POA_MAX_ARGUMENTS 24
+#define POA_MAX_BUILTIN_ARGUMENTS 3
 extern const poa_builtin poa_builtins[];
 extern const int poa_builtin_count;
 const poa_builtin *poa_find_builtin(const char *name);

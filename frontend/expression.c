@@ -17,6 +17,34 @@ poa_worth poa_complain(poa_elaborator *e, const poa_syntax *at, const char *form
   return poa_worth_error();
 }
 
+bool poa_charge(poa_elaborator *e, const poa_syntax *at, int64_t amount) {
+  e->work += amount;
+  if (e->work > POA_MAX_WORK && !e->exhausted) {
+    e->exhausted = true;
+    poa_complain(e, at,
+                 "this description does more than %d steps of work before the network is "
+                 "known; are its loops too long?",
+                 POA_MAX_WORK);
+  }
+  return !e->exhausted;
+}
+
+bool poa_enter(poa_elaborator *e, const poa_syntax *at) {
+  if (!poa_charge(e, at, 1))
+    return false;
+  if (e->depth >= POA_MAX_DEPTH) {
+    poa_complain(e, at, "expressions, blocks and calls are nested more than %d deep",
+                 POA_MAX_DEPTH);
+    return false;
+  }
+  e->depth++;
+  return true;
+}
+
+void poa_leave(poa_elaborator *e) {
+  e->depth--;
+}
+
 const char *poa_suggestion(poa_elaborator *e, const char *name, const char *const *names,
                            int count) {
   const char *nearest = poa_nearest(name, names, count);
@@ -65,6 +93,11 @@ static poa_worth evaluate_name(poa_elaborator *e, const poa_syntax *syntax) {
   if (found)
     return constant;
   int index = poa_find_elastic(e, name);
+  if (index >= 0 && !e->frame)
+    return poa_complain(e, syntax,
+                        "'%s' is elastic: a constant cannot depend on it; write the "
+                        "expression where it is used",
+                        name);
   if (index >= 0)
     return elastic_value(e, index);
   index = poa_find_set(e, name);
@@ -127,6 +160,9 @@ static poa_worth evaluate_string(poa_elaborator *e, const poa_syntax *syntax) {
     if (!filled)
       return poa_worth_error();
     result = poa_arena_format(e->arena, "%s%.*s%s", result, (int)(open - at), at, filled);
+    if (strlen(result) > POA_MAX_SCOPE)
+      return poa_complain(e, syntax, "filled in, this string has more than %d characters",
+                          POA_MAX_SCOPE);
   }
   return poa_worth_text(poa_arena_format(e->arena, "%s%s", result, at));
 }
@@ -158,7 +194,26 @@ static poa_worth evaluate_unary(poa_elaborator *e, const poa_syntax *syntax) {
   return poa_worth_tensor(poa_append(e, syntax, op, &tensor, 1, NULL, 0, NULL));
 }
 
-bool poa_worth_equal(const poa_worth *a, const poa_worth *b) {
+static bool equal_numbers(const poa_elaborator *e, const poa_number *a, const poa_number *b) {
+  if (poa_number_is_known(a) && poa_number_is_known(b))
+    return poa_number_value(a) == poa_number_value(b);
+  return !a->is_real && !b->is_real && poa_extent_equal(&e->lattice, a->numerator, b->numerator) &&
+         poa_extent_equal(&e->lattice, a->denominator, b->denominator);
+}
+
+static bool equal_lists(poa_elaborator *e, const poa_syntax *at, const poa_worth *a,
+                        const poa_worth *b) {
+  if (a->count != b->count || !poa_enter(e, at))
+    return false;
+  bool equal = true;
+  for (int i = 0; equal && i < a->count; i++)
+    equal = poa_charge(e, at, 1) && poa_worth_equal(e, at, &a->items[i], &b->items[i]);
+  poa_leave(e);
+  return equal;
+}
+
+bool poa_worth_equal(poa_elaborator *e, const poa_syntax *at, const poa_worth *a,
+                     const poa_worth *b) {
   if (a->kind != b->kind)
     return false;
   switch (a->kind) {
@@ -169,13 +224,9 @@ bool poa_worth_equal(const poa_worth *a, const poa_worth *b) {
   case VALUE_STRING:
     return strcmp(a->text, b->text) == 0;
   case VALUE_NUMBER:
-    return poa_number_is_known(&a->number) && poa_number_is_known(&b->number) &&
-           poa_number_value(&a->number) == poa_number_value(&b->number);
+    return equal_numbers(e, &a->number, &b->number);
   case VALUE_LIST:
-    for (int i = 0; i < a->count && a->count == b->count; i++)
-      if (!poa_worth_equal(&a->items[i], &b->items[i]))
-        return false;
-    return a->count == b->count;
+    return equal_lists(e, at, a, b);
   case VALUE_TENSOR:
     return a->tensor == b->tensor;
   default:
@@ -293,7 +344,7 @@ poa_worth poa_evaluate_binary(poa_elaborator *e, const poa_syntax *at, const cha
   bool plain = left.kind == VALUE_NUMBER || poa_is_tensor_like(&left);
   plain = plain && (right.kind == VALUE_NUMBER || poa_is_tensor_like(&right));
   if (equality && !plain)
-    return poa_worth_bool(poa_worth_equal(&left, &right) == (*op == '='));
+    return poa_worth_bool(poa_worth_equal(e, at, &left, &right) == (*op == '='));
   if (left.kind == VALUE_NUMBER && right.kind == VALUE_NUMBER && *op != '@')
     return number_binary(e, at, op, left, right);
   if (tensors)
@@ -339,7 +390,7 @@ static poa_worth evaluate_member(poa_elaborator *e, const poa_syntax *syntax) {
   return poa_parameter_member(e, syntax, value.index, syntax->text);
 }
 
-poa_worth poa_elaborate(poa_elaborator *e, const poa_syntax *syntax) {
+static poa_worth evaluate(poa_elaborator *e, const poa_syntax *syntax) {
   switch (syntax->kind) {
   case SYNTAX_INTEGER:
     return poa_worth_integer(syntax->integer);
@@ -370,4 +421,12 @@ poa_worth poa_elaborate(poa_elaborator *e, const poa_syntax *syntax) {
     break;
   }
   return poa_complain(e, syntax, "a range or '..' stands only between the brackets of a subscript");
+}
+
+poa_worth poa_elaborate(poa_elaborator *e, const poa_syntax *syntax) {
+  if (!poa_enter(e, syntax))
+    return poa_worth_error();
+  poa_worth worth = evaluate(e, syntax);
+  poa_leave(e);
+  return worth;
 }

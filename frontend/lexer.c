@@ -4,10 +4,14 @@
  * lines; '#' begins a comment. Two-character operators are tried first. */
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "frontend/syntax.h"
+
+#define MAX_NAME 200
+#define MAX_STRING 1000
 
 typedef struct lexer {
   poa_arena *arena;
@@ -61,7 +65,10 @@ static void lex_name(lexer *l) {
   size_t length = 1;
   while (isalnum((unsigned char)l->at[length]) || l->at[length] == '_')
     length++;
-  push(l, TOKEN_NAME, (int)length)->text = copy(l, l->at, length);
+  if (length > MAX_NAME)
+    poa_diagnose(l->diagnostics, here(l), (int)length, "a name has at most %d characters",
+                 MAX_NAME);
+  push(l, TOKEN_NAME, (int)length)->text = copy(l, l->at, length < MAX_NAME ? length : MAX_NAME);
   l->at += length;
 }
 
@@ -88,7 +95,8 @@ static void lex_number(lexer *l) {
   errno = 0;
   token->real = strtod(token->text, NULL);
   token->integer = real ? 0 : strtoll(token->text, NULL, 10);
-  if (errno == ERANGE || token->integer > (INT64_C(1) << 53))
+  bool fits = real ? isfinite(token->real) : !errno && token->integer <= INT64_C(1) << 53;
+  if (!fits)
     poa_diagnose(l->diagnostics, token->location, length, "the number %s is too large",
                  token->text);
   l->at = end;
@@ -105,6 +113,8 @@ static void lex_string(lexer *l) {
     l->at = end;
     return;
   }
+  if (length > MAX_STRING)
+    poa_diagnose(l->diagnostics, here(l), length, "a string has at most %d characters", MAX_STRING);
   push(l, TOKEN_STRING, length + 1)->text = copy(l, start, (size_t)(end - start));
   l->at = end + 1;
 }

@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "frontend/elaborate.h"
 
 #define MAX_FILE_BYTES (4 << 20)
 #define MAX_FILES 64
+#define MAX_ROUNDS 4 /* of elaboration */
 
 struct poa_model {
   poa_arena *arena;
@@ -27,18 +29,26 @@ static bool is_file(const char *path) {
   return stat(path, &status) == 0 && S_ISREG(status.st_mode);
 }
 
-/* NULL with errno set. */
-static char *read_file(poa_arena *arena, const char *path) {
+/* The text of a file, or NULL with the reason in *problem. */
+static char *read_file(poa_arena *arena, const char *path, const char **problem) {
+  struct stat status;
   FILE *file = fopen(path, "rb");
-  if (!file)
+  if (!file || fstat(fileno(file), &status) != 0) {
+    *problem = strerror(errno);
+    if (file)
+      fclose(file);
     return NULL;
-  char *text = poa_arena_alloc(arena, MAX_FILE_BYTES + 1);
-  size_t size = fread(text, 1, MAX_FILE_BYTES + 1, file);
-  bool good = !ferror(file) && size <= MAX_FILE_BYTES && strlen(text) == size;
+  }
+  char *text = NULL;
+  if (status.st_size > MAX_FILE_BYTES) {
+    *problem = "it is larger than 4 MiB";
+  } else {
+    text = poa_arena_alloc(arena, (size_t)status.st_size + 1);
+    size_t size = fread(text, 1, (size_t)status.st_size, file);
+    *problem = ferror(file) ? strerror(errno) : strlen(text) < size ? "it is no text" : NULL;
+  }
   fclose(file);
-  if (!good)
-    errno = size > MAX_FILE_BYTES ? EFBIG : EINVAL;
-  return good ? text : NULL;
+  return *problem ? NULL : text;
 }
 
 static const char *folder_of(poa_arena *arena, const char *path) {
@@ -61,6 +71,8 @@ static void load_import(poa_model *model, poa_import import, const char *folder)
   const char *shared = poa_arena_format(model->arena, "%s/%s", model->models_dir, import.path);
   if (is_file(beside) || is_file(shared))
     load_file(model, is_file(beside) ? beside : shared, &import);
+  else if (access(beside, F_OK) == 0)
+    poa_diagnose(&model->diagnostics, import.location, import.length, "'%s' is no file", beside);
   else
     poa_diagnose(&model->diagnostics, import.location, import.length,
                  "cannot find '%s', neither beside this file nor among the models in %s",
@@ -89,11 +101,11 @@ static void load_file(poa_model *model, const char *path, const poa_import *from
   for (int i = 0; i < model->file_count; i++)
     if (strcmp(model->files[i], real) == 0)
       return;
-  char *text = model->file_count < MAX_FILES ? read_file(model->arena, path) : NULL;
+  const char *problem = "a model has at most 64 files";
+  char *text = model->file_count < MAX_FILES ? read_file(model->arena, path, &problem) : NULL;
   if (!text) {
     poa_diagnose(&model->diagnostics, from ? from->location : nowhere, from ? from->length : 1,
-                 "cannot read '%s': %s", path,
-                 model->file_count < MAX_FILES ? strerror(errno) : "too many files");
+                 "cannot read '%s': %s", path, problem);
     return;
   }
   model->files[model->file_count++] = poa_arena_text(model->arena, real);
@@ -120,6 +132,7 @@ static void add_override(poa_model *model, const char *text) {
   const char *file = poa_arena_format(model->arena, "--set %s", override.name);
   override.location = (poa_location){file, 1, 1};
   override.length = (int)strlen(equals + 1);
+  override.from_command_line = true;
   poa_diagnostics_source(&model->diagnostics, file, equals + 1);
   override.value = poa_parse_value(model->arena, file, equals + 1, &model->diagnostics);
   if (!override.value)
@@ -144,7 +157,47 @@ static void refuse_duplicates(poa_model *model, poa_definition **list, int count
       }
 }
 
-/* Every entry, so that the parameter table is the whole model's. */
+static const poa_set_syntax *find_set(const poa_program *program, const char *name) {
+  for (int i = 0; i < program->set_count; i++)
+    if (strcmp(program->sets[i].name, name) == 0)
+      return &program->sets[i];
+  return NULL;
+}
+
+static void check_sets(poa_model *model) {
+  const poa_program *program = &model->program;
+  for (int i = 0; i < program->set_count; i++) {
+    const poa_set_syntax *set = &program->sets[i];
+    const poa_set_syntax *source = set->copy_of ? find_set(program, set->copy_of) : NULL;
+    if (find_set(program, set->name) != set)
+      poa_diagnose(&model->diagnostics, set->location, (int)strlen(set->name),
+                   "the parameter set '%s' is declared twice", set->name);
+    else if (set->copy_of && (!source || source->copy_of || source == set))
+      poa_diagnose(&model->diagnostics, set->copy_location, (int)strlen(set->copy_of),
+                   source ? "'%s' is itself a copy; copy the set that it copies"
+                          : "unknown parameter set '%s'",
+                   set->copy_of);
+  }
+}
+
+/* Every entry, so that the parameter table is the whole model's. A loop over a set misses
+ * parameters that are declared after it: then all is elaborated once more. */
+static void elaborate_entries(poa_model *model) {
+  poa_elaborator *e = &model->elaborator;
+  const poa_program *program = &model->program;
+  e->looped = poa_arena_alloc(model->arena, (size_t)program->set_count + 1);
+  e->stale = true;
+  for (int round = 0; e->stale && model->diagnostics.errors == 0; round++) {
+    e->stale = false;
+    memset(e->looped, 0, (size_t)program->set_count);
+    for (int i = 0; i < program->entry_count && round < MAX_ROUNDS; i++)
+      poa_elaborate_entry(e, program->entries[i]);
+    if (round == MAX_ROUNDS)
+      poa_diagnose(&model->diagnostics, program->entries[0]->location, program->entries[0]->length,
+                   "a loop over a parameter set makes parameters of that set without end");
+  }
+}
+
 static void elaborate_all(poa_model *model) {
   poa_elaborator *e = &model->elaborator;
   *e = (poa_elaborator){.arena = model->arena,
@@ -160,8 +213,7 @@ static void elaborate_all(poa_model *model) {
   }
   if (model->diagnostics.errors > 0)
     return;
-  for (int i = 0; i < model->program.entry_count; i++)
-    poa_elaborate_entry(e, model->program.entries[i]);
+  elaborate_entries(model);
   poa_finish_parameters(e);
 }
 
@@ -185,6 +237,7 @@ static poa_status open_model(poa_model *model, const poa_model_options *options,
     add_override(model, options->overrides[i]);
   refuse_duplicates(model, model->program.modules, model->program.module_count, "module");
   refuse_duplicates(model, model->program.entries, model->program.entry_count, "entry");
+  check_sets(model);
   if (model->diagnostics.errors == 0)
     elaborate_all(model);
   int errors = model->diagnostics.errors;
@@ -255,6 +308,7 @@ poa_status poa_model_graph(poa_model *model, const char *entry, poa_arena *arena
     return unknown_entry(model, entry, error);
   poa_elaborator *e = &model->elaborator;
   e->arena = arena;
+  e->work = 0;
   *graph = poa_elaborate_entry(e, definition);
   e->arena = model->arena;
   (*graph)->parameters = e->parameters;

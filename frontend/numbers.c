@@ -117,6 +117,18 @@ static bool is_one(poa_extent extent) {
   return !extent.expr && extent.value == 1;
 }
 
+/* Counts up to `limit`: an expression may share parts, and be far larger written out. */
+static int weight(const poa_expr *expr, int limit) {
+  if (!expr || limit <= 0)
+    return 0;
+  int left = weight(expr->left, limit - 1);
+  return 1 + left + weight(expr->right, limit - 1 - left);
+}
+
+bool poa_extent_is_small(poa_extent extent) {
+  return weight(extent.expr, POA_MAX_EXTENT + 1) <= POA_MAX_EXTENT;
+}
+
 /* a/b (op) c/d over a common denominator. */
 static bool quotient_arithmetic(poa_arena *arena, const char *op, const poa_number *left,
                                 const poa_number *right, poa_number *result) {
@@ -175,9 +187,17 @@ bool poa_number_arithmetic(poa_arena *arena, const char *op, const poa_number *l
     return known_arithmetic(op, left, right, result, problem);
   if (left->is_real || right->is_real)
     return false;
-  if (*op == '^')
-    return power(arena, left, right, result);
-  return quotient_arithmetic(arena, op, left, right, result);
+  bool zero = strchr("/%", *op) && !right->numerator.expr && right->numerator.value == 0;
+  if (zero)
+    *problem = "division by zero";
+  bool exact = !zero && (*op == '^' ? power(arena, left, right, result)
+                                    : quotient_arithmetic(arena, op, left, right, result));
+  if (!exact)
+    return false;
+  if (poa_extent_is_small(result->numerator) && poa_extent_is_small(result->denominator))
+    return true;
+  *problem = "this extent is too long an expression of elastic names";
+  return false;
 }
 
 bool poa_number_extent(poa_arena *arena, const poa_lattice *lattice, const poa_number *number,

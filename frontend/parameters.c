@@ -62,6 +62,8 @@ static int add_parameter(poa_elaborator *e, int set, poa_parameter parameter) {
   e->parameters[index] = parameter;
   e->rows[index] = (poa_parameter_row){set, e->attributes, POA_NO_VALUE};
   *hash_slot(e, set, parameter.name) = index;
+  if (set >= 0 && e->looped[set])
+    e->stale = true;
   return index;
 }
 

@@ -3,6 +3,8 @@
 
 #include "frontend/parser.h"
 
+#define MAX_FORMALS 200
+
 typedef struct formals {
   int count, capacity;
   poa_formal *items;
@@ -45,11 +47,21 @@ static poa_formal parse_formal(poa_parser *p, bool input) {
   return formal;
 }
 
+static void refuse_repetition(poa_parser *p, const formals *list, const poa_token *name) {
+  for (int i = 0; i < list->count; i++)
+    if (strcmp(list->items[i].name, name->text) == 0)
+      poa_parse_failure(p, name, "'%s' stands here twice", name->text);
+  if (list->count == MAX_FORMALS)
+    poa_parse_failure(p, name, "more than %d parameters or inputs", MAX_FORMALS);
+}
+
 static void parse_formals(poa_parser *p, poa_definition *definition, bool input) {
   formals list = {0};
   poa_expect(p, "(", "'(' after the name");
   while (!poa_is(p, ")")) {
+    const poa_token *name = poa_peek(p);
     poa_formal formal = parse_formal(p, input);
+    refuse_repetition(p, &list, name);
     *add_formal(p, &list) = formal;
     if (!poa_accept(p, ","))
       break;
@@ -112,7 +124,10 @@ poa_definition *poa_parse_extern(poa_parser *p) {
   poa_definition *definition = new_definition(p, "the name of the external function");
   parse_formals(p, definition, false);
   poa_expect(p, "->", "'->' and the result");
+  const poa_token *result = poa_peek(p);
   definition->result = parse_formal(p, true);
+  if (definition->result.source || strcmp(definition->result.dtype, "f32") != 0)
+    poa_parse_failure(p, result, "the result of an external function is f32 and has no source");
   poa_expect(p, "=", "'=' and the C function");
   const poa_token *symbol = poa_peek(p);
   if (symbol->kind != TOKEN_STRING)

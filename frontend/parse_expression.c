@@ -17,6 +17,7 @@ static const precedence_row binary_operators[] = {
     {"or", 1}, {"and", 2}, {"==", 4}, {"!=", 4}, {"<=", 4}, {">=", 4}, {"<", 4}, {">", 4},
     {"+", 5},  {"-", 5},   {"*", 6},  {"//", 6}, {"/", 6},  {"%", 6},  {"@", 6},
 };
+enum { MAX_LABEL = 500, MAX_LABEL_PARTS = 20 };
 enum { LEVEL_NOT = 3, LEVEL_UNARY = 7 };
 
 static poa_syntax *parse_level(poa_parser *p, int level);
@@ -193,6 +194,8 @@ static poa_syntax *parse_label(poa_parser *p) {
       poa_expect(p, ".", "'.', '[' or ':' in a label");
       path = poa_arena_format(p->arena, "%s.%s", path, poa_expect_name(p, "a label")->text);
     }
+    if (children.count > MAX_LABEL_PARTS || strlen(path) > MAX_LABEL)
+      poa_parse_failure(p, poa_peek(p), "this label is too long");
   }
   children.items[0] = parse_labelled_call(p);
   label->text = path;

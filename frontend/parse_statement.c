@@ -69,6 +69,9 @@ static poa_statement *parse_param(poa_parser *p) {
   }
   poa_expect(p, "=", "'=' and an initializer");
   parse_values(p, statement);
+  if (statement->value_count != 1)
+    poa_parse_failure(p, name, "a parameter has one initializer, this has %d",
+                      statement->value_count);
   return statement;
 }
 
@@ -88,18 +91,20 @@ static poa_statement *parse_for(poa_parser *p) {
 
 static poa_statement *parse_if(poa_parser *p) {
   poa_statement *statement = new_statement(p, STATEMENT_IF, poa_peek(p));
+  if (++p->nesting > POA_MAX_NESTING)
+    poa_parse_failure(p, poa_peek(p), "more than %d 'else if'", POA_MAX_NESTING);
   p->at++;
   statement->target = poa_parse_expression(p);
   statement->body = poa_parse_block(p);
-  if (!poa_accept(p, "else"))
-    return statement;
-  if (!poa_is(p, "if")) {
+  bool otherwise = poa_accept(p, "else");
+  if (otherwise && poa_is(p, "if")) {
+    poa_pointers chain = {0};
+    poa_push(p->arena, &chain, parse_if(p));
+    statement->otherwise = (poa_block){1, (poa_statement **)chain.items};
+  } else if (otherwise) {
     statement->otherwise = poa_parse_block(p);
-    return statement;
   }
-  poa_pointers chain = {0};
-  poa_push(p->arena, &chain, parse_if(p));
-  statement->otherwise = (poa_block){1, (poa_statement **)chain.items};
+  p->nesting--;
   return statement;
 }
 

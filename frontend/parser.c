@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define MAX_ITEMS 10000 /* of a kind; each is compared with all others */
+
 void poa_push(poa_arena *arena, poa_pointers *list, const void *item) {
   if (list->count == list->capacity) {
     int capacity = list->capacity ? 2 * list->capacity : 4;
@@ -71,6 +73,8 @@ const poa_token *poa_expect_name(poa_parser *p, const char *what) {
 /* Appends one item to an array of the program that grows in the arena. */
 #define APPEND(array, count, item)                                                                 \
   do {                                                                                             \
+    if ((count) == MAX_ITEMS)                                                                      \
+      poa_parse_failure(p, poa_peek(p), "more than %d definitions of one kind", MAX_ITEMS);        \
     if (((count) & ((count) - 1)) == 0) {                                                          \
       void *grown = poa_arena_alloc(p->arena, (size_t)((count) ? 2 * (count) : 1) * sizeof(item)); \
       if (count)                                                                                   \
@@ -93,7 +97,7 @@ static void parse_import(poa_parser *p, poa_program *program) {
 static void parse_consts(poa_parser *p, poa_program *program, bool override) {
   do {
     const poa_token *name = poa_expect_name(p, "the name of a constant");
-    poa_const constant = {name->text, name->location, name->length, NULL};
+    poa_const constant = {.name = name->text, .location = name->location, .length = name->length};
     poa_expect(p, "=", "'=' and a value");
     constant.value = poa_parse_expression(p);
     if (override)
@@ -124,7 +128,9 @@ static void parse_set(poa_parser *p, poa_program *program) {
     if (!set.zeros) {
       poa_expect(p, "copy", "copy(OTHER SET) or zeros");
       poa_expect(p, "(", "'('");
-      set.copy_of = poa_expect_name(p, "a parameter set")->text;
+      const poa_token *source = poa_expect_name(p, "a parameter set");
+      set.copy_of = source->text;
+      set.copy_location = source->location;
       poa_expect(p, ")", "')'");
     }
   }

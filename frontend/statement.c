@@ -22,6 +22,7 @@ void poa_assign_variable(poa_elaborator *e, const char *name, poa_worth value) {
       frame->variables[i].value = value;
       return;
     }
+  e->work += frame->count / 64; /* what the search above takes */
   if (frame->count == frame->capacity) {
     int capacity = frame->capacity ? 2 * frame->capacity : 16;
     poa_variable *variables = poa_arena_alloc(e->arena, (size_t)capacity * sizeof *variables);
@@ -126,6 +127,40 @@ static void run_if(poa_elaborator *e, const poa_statement *statement) {
     poa_run_block(e, truth ? &statement->body : &statement->otherwise);
 }
 
+/* A variable after a block and what it was before, as a tensor that has either value. */
+static poa_worth kept_value(poa_elaborator *e, const poa_statement *statement,
+                            const poa_worth *keep, int64_t index, const poa_variable *variable,
+                            const poa_worth *before) {
+  const poa_worth *after = &variable->value;
+  bool tensors = poa_is_tensor_like(after) || poa_is_tensor_like(before);
+  bool numbers = after->kind == VALUE_NUMBER || before->kind == VALUE_NUMBER;
+  if (!tensors || (!numbers && !(poa_is_tensor_like(after) && poa_is_tensor_like(before))))
+    return poa_complain(e, statement->target,
+                        "'%s' is %s before a block and %s after it; only tensors can differ from "
+                        "one depth to another",
+                        variable->name, poa_worth_kind_name(before->kind),
+                        poa_worth_kind_name(after->kind));
+  poa_value operands[2] = {poa_to_tensor(e, statement->target, *after),
+                           poa_to_tensor(e, statement->target, *before)};
+  if (operands[0] == POA_NO_VALUE || operands[1] == POA_NO_VALUE)
+    return poa_worth_error();
+  int shaped = before->kind == VALUE_NUMBER ? 0 : 1;
+  operands[1 - shaped] =
+      poa_stretch(e, statement->target, operands[1 - shaped], poa_type_of(e, operands[shaped]));
+  poa_attribute attributes[] = {poa_attribute_string("elastic", e->lattice.name[keep->index].name),
+                                poa_attribute_int("index", index),
+                                poa_attribute_int("of", keep->total)};
+  poa_value kept = poa_append(e, statement->target, POA_OP_keep, operands, 2, attributes, 3, NULL);
+  return kept == POA_NO_VALUE ? poa_worth_error() : poa_worth_tensor(kept);
+}
+
+static bool same_value(poa_elaborator *e, const poa_statement *statement, const poa_worth *a,
+                       const poa_worth *b) {
+  bool same_items = a->kind == VALUE_LIST && b->kind == VALUE_LIST && a->items == b->items;
+  return a->kind == VALUE_ERROR || b->kind == VALUE_ERROR || same_items ||
+         poa_worth_equal(e, statement->target, a, b);
+}
+
 /* One round of a loop over keep(depth): x becomes keep(new x, old x). */
 static void run_kept_block(poa_elaborator *e, const poa_statement *statement, const poa_worth *keep,
                            int64_t index) {
@@ -136,35 +171,36 @@ static void run_kept_block(poa_elaborator *e, const poa_statement *statement, co
   poa_run_block(e, &statement->body);
   for (int i = 0; i < count; i++) {
     poa_variable *variable = &e->frame->variables[i];
-    bool changed = strcmp(variable->name, statement->names[0]) != 0 &&
-                   variable->value.kind == VALUE_TENSOR && poa_is_tensor_like(&before[i].value) &&
-                   !poa_worth_equal(&variable->value, &before[i].value);
-    if (!changed)
-      continue;
-    poa_value operands[2] = {variable->value.tensor,
-                             poa_to_tensor(e, statement->target, before[i].value)};
-    poa_attribute attributes[] = {
-        poa_attribute_string("elastic", e->lattice.name[keep->index].name),
-        poa_attribute_int("index", index), poa_attribute_int("of", keep->total)};
-    poa_value kept =
-        poa_append(e, statement->target, POA_OP_keep, operands, 2, attributes, 3, NULL);
-    variable->value = kept == POA_NO_VALUE ? poa_worth_error() : poa_worth_tensor(kept);
+    if (strcmp(variable->name, statement->names[0]) != 0 &&
+        !same_value(e, statement, &before[i].value, &variable->value))
+      variable->value = kept_value(e, statement, keep, index, variable, &before[i].value);
   }
 }
 
+/* What a block gives a name for the first time is gone after it: no later code may take
+ * a value from a block that was dropped. */
 static void run_keep(poa_elaborator *e, const poa_statement *statement, const poa_worth *keep) {
-  for (int64_t i = 0; i < keep->total && !e->frame->returned; i++) {
+  int count = e->frame->count;
+  for (int64_t i = 0; i < keep->total && !e->exhausted; i++) {
     if (keep->index >= 0) {
       run_kept_block(e, statement, keep, i);
     } else if (poa_block_kept(keep->kept, keep->total, i)) {
       poa_assign_variable(e, statement->names[0], poa_worth_integer(i));
       poa_run_block(e, &statement->body);
     }
+    e->frame->count = count;
+    if (e->frame->returned) {
+      poa_complain(e, statement->target,
+                   "a loop over keep(..) cannot return: which block is the "
+                   "last depends on the depth");
+      return;
+    }
   }
 }
 
 static void run_over_parameters(poa_elaborator *e, const poa_statement *statement, int set) {
   int count = e->parameter_count;
+  e->looped[set] = true;
   for (int i = 0; i < count && !e->frame->returned; i++) {
     if (e->rows[i].set != set)
       continue;
@@ -185,7 +221,7 @@ static void run_for(poa_elaborator *e, const poa_statement *statement) {
     run_over_parameters(e, statement, over.index);
     return;
   case VALUE_LIST:
-    for (int i = 0; i < over.count && !e->frame->returned; i++) {
+    for (int i = 0; i < over.count && !e->frame->returned && !e->exhausted; i++) {
       poa_assign_variable(e, statement->names[0], over.items[i]);
       poa_run_block(e, &statement->body);
     }
@@ -233,12 +269,14 @@ static void run_statement(poa_elaborator *e, const poa_statement *statement) {
 void poa_run_block(poa_elaborator *e, const poa_block *block) {
   for (int i = 0; i < block->count && !e->frame->returned; i++) {
     const poa_statement *statement = block->items[i];
-    if (e->diagnostics->errors > POA_MAX_DIAGNOSTICS)
+    poa_syntax at = {.location = statement->location, .length = statement->length};
+    if (e->diagnostics->errors > POA_MAX_DIAGNOSTICS || !poa_enter(e, &at))
       return;
     const poa_attribute_scope *outer = e->attributes;
     push_attributes(e, &statement->with);
     run_statement(e, statement);
     e->attributes = outer;
+    poa_leave(e);
   }
 }
 

@@ -143,6 +143,7 @@ typedef struct poa_const {
   poa_location location;
   int length;
   poa_syntax *value;
+  bool from_command_line;
 } poa_const;
 
 typedef struct poa_elastic_syntax {
@@ -156,6 +157,7 @@ typedef struct poa_set_syntax {
   const char *name;
   poa_location location;
   const char *copy_of; /* or NULL */
+  poa_location copy_location;
   bool zeros;
 } poa_set_syntax;
 

@@ -2,6 +2,7 @@
  *
  * Shapes broadcast as in NumPy: axes are matched from the last one, an extent of 1
  * stretches. The graph is strict, so what stretches becomes reshape and broadcast. */
+#include <math.h>
 #include <string.h>
 
 #include "frontend/elaborate.h"
@@ -28,6 +29,16 @@ static void note_origin(poa_elaborator *e, const char *side, poa_value tensor) {
                       poa_show_type(e, &node->type));
 }
 
+static bool extents_are_small(poa_elaborator *e, const poa_syntax *at, poa_value value) {
+  const poa_type *type = poa_type_of(e, value);
+  for (int i = 0; i < type->rank; i++)
+    if (!poa_extent_is_small(type->dim[i])) {
+      poa_complain(e, at, "axis %d of this result is too long an expression of elastic names", i);
+      return false;
+    }
+  return true;
+}
+
 poa_value poa_append(poa_elaborator *e, const poa_syntax *at, poa_op op, const poa_value *operands,
                      int count, const poa_attribute *attributes, int attribute_count,
                      const poa_type *type) {
@@ -38,12 +49,17 @@ poa_value poa_append(poa_elaborator *e, const poa_syntax *at, poa_op op, const p
     poa_complain(e, at, "a constant is a number, a string, a truth value or a list, no tensor");
     return POA_NO_VALUE;
   }
+  if (e->graph->node_count >= POA_MAX_NODES) {
+    poa_complain(e, at, "this entry needs more than %d operations", POA_MAX_NODES);
+    e->exhausted = true;
+    return POA_NO_VALUE;
+  }
   poa_error error = {0};
   poa_value value = poa_graph_add(e->graph, op, operands, count, attributes, attribute_count, type,
                                   at->location, &error);
   if (value == POA_NO_VALUE)
     poa_complain(e, at, "%s", error.message);
-  return value;
+  return value == POA_NO_VALUE || extents_are_small(e, at, value) ? value : POA_NO_VALUE;
 }
 
 poa_value poa_append_constant(poa_elaborator *e, const poa_syntax *at, double value,
@@ -157,7 +173,14 @@ static poa_value as_operand(poa_elaborator *e, const poa_syntax *at, poa_worth v
   if (partner == POA_NO_VALUE)
     return partner;
   poa_type type = *poa_type_of(e, partner);
-  return poa_append_constant(e, at, poa_number_value(&value.number), &type);
+  double number = poa_number_value(&value.number);
+  bool fits = type.dtype == POA_F32 || number == 0 || number == 1 ||
+              (type.dtype == POA_I32 && fabs(number) < 2147483648.0 && number == floor(number));
+  if (fits)
+    return poa_append_constant(e, at, number, &type);
+  poa_complain(e, at, "the number %.9g meets %s; convert that with f32() first", number,
+               poa_show_type(e, &type));
+  return POA_NO_VALUE;
 }
 
 poa_value poa_element_wise(poa_elaborator *e, const poa_syntax *at, poa_op op, poa_worth left,

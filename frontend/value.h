@@ -7,6 +7,8 @@
 
 #include "frontend/syntax.h"
 
+#define POA_MAX_EXTENT 100 /* names, numbers and operators in one symbolic extent */
+
 typedef enum poa_value_kind {
   VALUE_ERROR, /* already reported; whatever uses it keeps quiet */
   VALUE_NONE,
@@ -62,6 +64,8 @@ double poa_number_value(const poa_number *number);    /* of a known number */
  * *problem says which, or is NULL. */
 bool poa_number_arithmetic(poa_arena *arena, const char *op, const poa_number *left,
                            const poa_number *right, poa_number *result, const char **problem);
+/* Whether the expression is one that can be compared at every point of a lattice in time. */
+bool poa_extent_is_small(poa_extent extent);
 /* The extent that the number is, if it is an integer at every point of the lattice. */
 bool poa_number_extent(poa_arena *arena, const poa_lattice *lattice, const poa_number *number,
                        poa_extent *extent);
