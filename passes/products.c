@@ -33,20 +33,30 @@ static bool swaps_last_two(const poa_attribute *perm) {
   return rank >= 2 && perm->integers[rank - 1] == rank - 2 && perm->integers[rank - 2] == rank - 1;
 }
 
-/* `value` without a transpose of its last two axes; flips *flag if there was one. */
-static poa_value without_transpose(const poa_simplifier *s, poa_value value, bool *flag) {
+/* `value` without the exchange of its last two axes, if it is a transpose that brings an
+ * inner axis behind an outer one there; then *flag flips. */
+static poa_value without_exchange(poa_simplifier *s, poa_value value, bool *flag) {
   const poa_node *node = poa_s_look(s, value);
-  if (node->op != POA_OP_transpose || !swaps_last_two(&node->attributes[0]))
+  int rank = node->type.rank;
+  if (node->op != POA_OP_transpose || rank < 2)
     return value;
+  const int64_t *old = node->attributes[0].integers;
+  if (old[rank - 1] > old[rank - 2])
+    return value;
+  int64_t perm[POA_MAX_RANK];
+  for (int i = 0; i < rank - 2; i++)
+    perm[i] = old[i];
+  perm[rank - 1] = old[rank - 2];
+  perm[rank - 2] = old[rank - 1];
   *flag = !*flag;
-  return node->operands[0];
+  return poa_s_transpose(s, node->operands[0], perm);
 }
 
-/* dot(x', y) -> dot(x, y) {ta}, dot(x, y') -> dot(x, y) {tb} */
+/* dot(x', y) -> dot(x, y) {ta}, dot(x, y') -> dot(x, y) {tb}; batch axes may move too */
 static poa_value dot_transposed(poa_simplifier *s, const poa_node *n) {
   dot d = dot_of(n);
-  d.a = without_transpose(s, d.a, &d.ta);
-  d.b = without_transpose(s, d.b, &d.tb);
+  d.a = without_exchange(s, d.a, &d.ta);
+  d.b = without_exchange(s, d.b, &d.tb);
   return d.a == n->operands[0] && d.b == n->operands[1] ? POA_NO_VALUE : write_dot(s, d);
 }
 

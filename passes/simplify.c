@@ -77,7 +77,8 @@ static poa_value try_rules(poa_simplifier *s, const poa_rule *rules, const poa_n
 }
 
 static poa_value simplified(poa_simplifier *s, const poa_node *n) {
-  static const poa_rule element_wise[] = {poa_fold_constants, poa_compute_before_broadcast, NULL};
+  static const poa_rule element_wise[] = {poa_fold_constants, poa_compute_before_broadcast,
+                                          poa_compute_before_units, NULL};
   poa_value value = POA_NO_VALUE;
   if (s->depth == MOST_DEPTH)
     return value;
@@ -88,6 +89,8 @@ static poa_value simplified(poa_simplifier *s, const poa_node *n) {
     value = try_rules(s, poa_algebra_rules(n->op), n);
   if (value == POA_NO_VALUE)
     value = try_rules(s, poa_movement_rules(n->op), n);
+  if (value == POA_NO_VALUE)
+    value = try_rules(s, poa_unit_rules(n->op), n);
   if (value == POA_NO_VALUE)
     value = try_rules(s, poa_product_rules(n->op), n);
   s->depth--;

@@ -4,6 +4,7 @@
  *   fold.c      constants, and element-wise ops on repeated values
  *   algebra.c   element-wise identities
  *   movement.c  views, concat, gather, reductions
+ *   units.c     axes of extent 1
  *   products.c  dot, accumulate, scatter_add
  *   cse.c       otherwise the node itself, once
  *
@@ -78,9 +79,13 @@ enum { POA_MOST_RULES = 8 };
 poa_value poa_fold_constants(poa_simplifier *s, const poa_node *n);
 poa_value poa_compute_before_broadcast(poa_simplifier *s, const poa_node *n);
 
+/* units.c */
+poa_value poa_compute_before_units(poa_simplifier *s, const poa_node *n);
+
 /* The rules of an op in these files, fewer than POA_MOST_RULES, ended by NULL. */
 const poa_rule *poa_algebra_rules(poa_op op);
 const poa_rule *poa_movement_rules(poa_op op);
+const poa_rule *poa_unit_rules(poa_op op);
 const poa_rule *poa_product_rules(poa_op op);
 
 /* cse.c */
