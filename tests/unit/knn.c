@@ -38,7 +38,8 @@ static void release(labelled_rows *set) {
   free(set->labels);
 }
 
-static double accuracy(const labelled_rows *train, const labelled_rows *test, int64_t dim, int k, int threads) {
+static double accuracy(const labelled_rows *train, const labelled_rows *test, int64_t dim, int k,
+                       int threads) {
   poa_error error = {0};
   double result;
   poa_knn_rows a = rows(train), b = rows(test);
@@ -90,7 +91,8 @@ Test(knn, agrees_with_the_definition) {
     int k;
   } cases[] = {{1000, 301, 24, 20}, {33, 65, 7, 20}, {5, 3, 1, 20}, {64, 64, 16, 1}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    labelled_rows train = make(cases[i].train, cases[i].dim, 1), test = make(cases[i].test, cases[i].dim, 2);
+    labelled_rows train = make(cases[i].train, cases[i].dim, 1),
+                  test = make(cases[i].test, cases[i].dim, 2);
     double expected = reference(&train, &test, cases[i].dim, cases[i].k);
     for (int threads = 1; threads <= 3; threads++)
       cr_expect_eq(accuracy(&train, &test, cases[i].dim, cases[i].k, threads), expected, "case %zu",
