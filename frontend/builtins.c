@@ -126,6 +126,8 @@ poa_worth poa_builtin_range(poa_elaborator *e, const poa_syntax *call, const poa
   int64_t count = high > low ? high - low : 0;
   if (count > POA_MAX_LOOP)
     return poa_complain(e, call, "a range of more than %d", POA_MAX_LOOP);
+  if (!poa_charge(e, call, count))
+    return poa_worth_error();
   poa_worth list = {.kind = VALUE_LIST, .count = (int)count};
   list.items = poa_arena_alloc(e->arena, (size_t)(count + 1) * sizeof *list.items);
   for (int64_t i = 0; i < count; i++)
@@ -164,7 +166,7 @@ poa_worth poa_builtin_length(poa_elaborator *e, const poa_syntax *call, const po
 poa_worth poa_builtin_append(poa_elaborator *e, const poa_syntax *call, const poa_worth *a) {
   if (a[0].kind != VALUE_LIST)
     return poa_complain(e, call, "append() takes a list, not %s", poa_worth_kind_name(a[0].kind));
-  if (!poa_charge(e, call, a[0].count / 8))
+  if (!poa_charge(e, call, a[0].count))
     return poa_worth_error();
   poa_worth list = {.kind = VALUE_LIST, .count = a[0].count + 1};
   list.items = poa_arena_alloc(e->arena, (size_t)list.count * sizeof *list.items);

@@ -23,6 +23,7 @@ typedef struct poa_diagnostics {
   FILE *out; /* where they are written as they are found; NULL: nowhere */
   int errors;
   char first[512];   /* the first one without its lines, for poa_error */
+  bool muted;        /* the last error was not shown: nor are its notes */
   poa_location last; /* one error a place */
   poa_source_text *sources;
 } poa_diagnostics;

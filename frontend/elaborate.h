@@ -9,7 +9,7 @@
 #define POA_MAX_CALLS 100     /* inside each other */
 #define POA_MAX_DEPTH 600     /* expressions, blocks and calls inside each other */
 #define POA_MAX_LOOP 100000   /* rounds of one loop */
-#define POA_MAX_WORK 10000000 /* expressions evaluated and items copied, all in all */
+#define POA_MAX_WORK 4000000  /* expressions evaluated and items copied, all in all */
 #define POA_MAX_NODES 500000  /* of one graph */
 #define POA_MAX_SCOPE 1000    /* characters of a parameter's name, of a filled string */
 #define POA_MAX_POINTS 100000 /* of the lattice */
@@ -29,6 +29,8 @@ typedef struct poa_variable {
 /* The variables of one call. */
 typedef struct poa_frame {
   const poa_definition *definition;
+  const poa_syntax *call;         /* NULL: an entry */
+  const struct poa_frame *caller; /* NULL: an entry, or a constant's value */
   int count, capacity;
   poa_variable *variables;
   bool returned;

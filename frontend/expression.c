@@ -7,6 +7,20 @@
 
 #include "frontend/elaborate.h"
 
+#define MAX_CALLERS 4 /* shown under an error */
+
+/* How elaboration came to where an error is. */
+static void note_callers(poa_elaborator *e) {
+  int shown = 0;
+  const poa_syntax *last = NULL;
+  for (const poa_frame *frame = e->frame; frame && frame->call; frame = frame->caller) {
+    if (frame->call != last && shown++ < MAX_CALLERS)
+      poa_diagnose_note(e->diagnostics, frame->call->location, "'%s' is called here",
+                        frame->definition->name);
+    last = frame->call;
+  }
+}
+
 poa_worth poa_complain(poa_elaborator *e, const poa_syntax *at, const char *format, ...) {
   char message[1200];
   va_list arguments;
@@ -14,6 +28,7 @@ poa_worth poa_complain(poa_elaborator *e, const poa_syntax *at, const char *form
   vsnprintf(message, sizeof message, format, arguments);
   va_end(arguments);
   poa_diagnose(e->diagnostics, at->location, at->length, "%s", message);
+  note_callers(e);
   return poa_worth_error();
 }
 

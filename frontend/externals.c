@@ -147,7 +147,8 @@ poa_worth poa_call_external(poa_elaborator *e, const poa_syntax *call,
                             const poa_definition *definition, const poa_worth *arguments) {
   if (!e->graph)
     return poa_complain(e, call, "a constant cannot call an external function");
-  poa_frame frame = {.definition = definition}, *outer = e->frame;
+  poa_frame frame = {.definition = definition, .call = call, .caller = e->frame};
+  poa_frame *outer = e->frame;
   e->frame = &frame;
   poa_value value = call_in_frame(e, call, definition, arguments);
   e->frame = outer;

@@ -52,7 +52,21 @@ static const char *copy(lexer *l, const char *from, size_t length) {
   return text;
 }
 
+/* An item of the top level in the first column ends all brackets, so that one left open
+ * spoils no more than its own item. */
+static bool item_follows(const char *line) {
+  static const char *const words[] = {"import", "const",  "set",    "elastic", "sampling",
+                                      "params", "module", "extern", "entry"};
+  size_t length = strspn(line, "abcdefghijklmnopqrstuvwxyz");
+  for (int i = 0; i < 9 && line[length] == ' '; i++)
+    if (strlen(words[i]) == length && strncmp(words[i], line, length) == 0)
+      return true;
+  return false;
+}
+
 static void newline(lexer *l) {
+  if (item_follows(l->at + 1))
+    l->depth = 0;
   bool wanted = l->depth == 0 && l->count > 0 && l->tokens[l->count - 1].kind != TOKEN_NEWLINE;
   if (wanted)
     push(l, TOKEN_NEWLINE, 1);

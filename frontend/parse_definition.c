@@ -24,7 +24,7 @@ static poa_formal *add_formal(poa_parser *p, formals *list) {
 
 /* name[b, n]: dtype from source(a = 1) = default */
 static poa_formal parse_formal(poa_parser *p, bool input) {
-  const poa_token *name = poa_expect_name(p, input ? "the name of an input" : "a parameter");
+  const poa_token *name = poa_expect_name(p, input ? "a name" : "the name of a parameter");
   poa_formal formal = {
       .name = name->text, .location = name->location, .length = name->length, .dtype = "f32"};
   if (poa_accept(p, "[")) {

@@ -209,7 +209,7 @@ static poa_syntax *parse_branch(poa_parser *p, const poa_token *set) {
   const poa_token *where = poa_expect_name(p, "'max' or 'sampled' after 'at'");
   bool at_max = strcmp(where->text, "max") == 0;
   if (!at_max && strcmp(where->text, "sampled") != 0)
-    poa_parse_failure(p, where, "expected 'max' or 'sampled', found '%s'", where->text);
+    poa_parse_failure(p, where, "expected 'max' or 'sampled', found %s", poa_describe(p, where));
   poa_expect(p, ":", "':' before what the branch applies");
   poa_syntax *branch = with_children(p, SYNTAX_BRANCH, set, parse_labelled_call(p), NULL);
   branch->at_max = at_max;
@@ -241,8 +241,7 @@ static poa_syntax *parse_primary(poa_parser *p) {
   if (poa_is(p, "["))
     return parse_list(p);
   if (!poa_accept(p, "("))
-    poa_parse_failure(p, token, "expected an expression, found %s",
-                      token->kind == TOKEN_PUNCTUATION ? token->text : "the end of the line");
+    poa_parse_failure(p, token, "expected an expression, found %s", poa_describe(p, token));
   bool outer = p->in_subscript;
   p->in_subscript = false;
   poa_syntax *inner = poa_parse_expression(p);
@@ -295,7 +294,8 @@ static poa_syntax *parse_prefix(poa_parser *p, int level) {
 
 static poa_syntax *parse_level(poa_parser *p, int level) {
   if (++p->nesting > POA_MAX_NESTING)
-    poa_parse_failure(p, poa_peek(p), "expressions are nested more than %d deep", POA_MAX_NESTING);
+    poa_parse_failure(p, poa_peek(p), "expressions and blocks are nested more than %d deep",
+                      POA_MAX_NESTING);
   poa_syntax *left = parse_prefix(p, level);
   for (int next = level_of(p); next >= level && next > 0 && level < LEVEL_UNARY;
        next = level_of(p)) {

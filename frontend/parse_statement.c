@@ -92,7 +92,8 @@ static poa_statement *parse_for(poa_parser *p) {
 static poa_statement *parse_if(poa_parser *p) {
   poa_statement *statement = new_statement(p, STATEMENT_IF, poa_peek(p));
   if (++p->nesting > POA_MAX_NESTING)
-    poa_parse_failure(p, poa_peek(p), "more than %d 'else if'", POA_MAX_NESTING);
+    poa_parse_failure(p, poa_peek(p), "expressions and blocks are nested more than %d deep",
+                      POA_MAX_NESTING);
   p->at++;
   statement->target = poa_parse_expression(p);
   statement->body = poa_parse_block(p);
@@ -169,7 +170,8 @@ static void end_statement(poa_parser *p) {
     return;
   bool block = p->at > 0 && strcmp(p->tokens[p->at - 1].text, "}") == 0;
   if (!block)
-    poa_parse_failure(p, token, "expected the end of the statement, found '%s'", token->text);
+    poa_parse_failure(p, token, "expected the end of the statement, found %s",
+                      poa_describe(p, token));
 }
 
 /* To the end of the line at this depth of braces. */
@@ -208,14 +210,18 @@ static poa_statement *parse_or_skip(poa_parser *p) {
 poa_block poa_parse_block(poa_parser *p) {
   const poa_token *open = poa_expect(p, "{", "'{' and statements");
   if (++p->nesting > POA_MAX_NESTING)
-    poa_parse_failure(p, open, "blocks are nested more than %d deep", POA_MAX_NESTING);
+    poa_parse_failure(p, open, "expressions and blocks are nested more than %d deep",
+                      POA_MAX_NESTING);
   poa_pointers statements = {0};
   for (;;) {
     while (poa_peek(p)->kind == TOKEN_NEWLINE)
       p->at++;
     if (poa_accept(p, "}"))
       break;
-    if (poa_peek(p)->kind == TOKEN_END)
+    if (poa_peek(p)->kind == TOKEN_END && p->unclosed)
+      break;
+    p->unclosed = poa_peek(p)->kind == TOKEN_END;
+    if (p->unclosed)
       poa_parse_failure(p, open, "this '{' is never closed");
     poa_statement *statement = parse_or_skip(p);
     if (statement)

@@ -44,28 +44,28 @@ void poa_parse_failure(poa_parser *p, const poa_token *at, const char *format, .
   longjmp(*p->recovery, 1);
 }
 
-static const char *describe(const poa_token *token) {
+const char *poa_describe(const poa_parser *p, const poa_token *token) {
   switch (token->kind) {
   case TOKEN_END:
     return "the end of the file";
   case TOKEN_NEWLINE:
     return "the end of the line";
   default:
-    return token->text;
+    return poa_arena_format(p->arena, token->kind == TOKEN_STRING ? "\"%s\"" : "'%s'", token->text);
   }
 }
 
 const poa_token *poa_expect(poa_parser *p, const char *text, const char *what) {
   const poa_token *token = poa_peek(p);
   if (!poa_accept(p, text))
-    poa_parse_failure(p, token, "expected %s, found '%s'", what, describe(token));
+    poa_parse_failure(p, token, "expected %s, found %s", what, poa_describe(p, token));
   return token;
 }
 
 const poa_token *poa_expect_name(poa_parser *p, const char *what) {
   const poa_token *token = poa_peek(p);
   if (token->kind != TOKEN_NAME)
-    poa_parse_failure(p, token, "expected %s, found '%s'", what, describe(token));
+    poa_parse_failure(p, token, "expected %s, found %s", what, poa_describe(p, token));
   p->at++;
   return token;
 }
@@ -166,13 +166,13 @@ static void parse_item(poa_parser *p, poa_program *program) {
     const char *nearest = poa_nearest(first->text, words, 9);
     poa_parse_failure(p, first,
                       "expected import, const, set, elastic, sampling, params, module, extern or "
-                      "entry, found '%s'%s%s%s",
-                      describe(first), nearest ? "; did you mean '" : "", nearest ? nearest : "",
-                      nearest ? "'?" : "");
+                      "entry, found %s%s%s%s",
+                      poa_describe(p, first), nearest ? "; did you mean '" : "",
+                      nearest ? nearest : "", nearest ? "'?" : "");
   }
   if (poa_peek(p)->kind != TOKEN_NEWLINE && poa_peek(p)->kind != TOKEN_END)
-    poa_parse_failure(p, poa_peek(p), "expected the end of the line, found '%s'",
-                      describe(poa_peek(p)));
+    poa_parse_failure(p, poa_peek(p), "expected the end of the line, found %s",
+                      poa_describe(p, poa_peek(p)));
 }
 
 /* To the next line that begins in the first column. */
@@ -222,7 +222,7 @@ poa_syntax *poa_parse_value(poa_arena *arena, const char *file, const char *text
     return NULL;
   poa_syntax *value = poa_parse_expression(&p);
   if (poa_peek(&p)->kind != TOKEN_NEWLINE)
-    poa_parse_failure(&p, poa_peek(&p), "expected one value, found '%s' after it",
-                      describe(poa_peek(&p)));
+    poa_parse_failure(&p, poa_peek(&p), "expected one value, found %s after it",
+                      poa_describe(&p, poa_peek(&p)));
   return value;
 }

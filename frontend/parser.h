@@ -15,6 +15,7 @@ typedef struct poa_parser {
   const poa_token *tokens;
   int at;
   int nesting;
+  bool unclosed;     /* a '{' without '}' was reported: those around it need not be */
   bool in_subscript; /* ':' separates a range, it does not end a label */
   jmp_buf *recovery;
 } poa_parser;
@@ -32,6 +33,8 @@ bool poa_is(const poa_parser *p, const char *text); /* the next token is this op
 bool poa_accept(poa_parser *p, const char *text);   /* and takes it */
 const poa_token *poa_expect(poa_parser *p, const char *text, const char *what);
 const poa_token *poa_expect_name(poa_parser *p, const char *what);
+/* What stands there, for "found ..". */
+const char *poa_describe(const poa_parser *p, const poa_token *token);
 /* Reports and jumps to the recovery point. */
 void poa_parse_failure(poa_parser *p, const poa_token *at, const char *format, ...)
     __attribute__((noreturn, format(printf, 3, 4)));

@@ -346,7 +346,8 @@ poa_worth poa_call_module(poa_elaborator *e, const poa_syntax *call,
   if (e->calls >= POA_MAX_CALLS)
     return poa_complain(e, call, "calls are nested more than %d deep: does '%s' call itself?",
                         POA_MAX_CALLS, definition->name);
-  poa_frame frame = {.definition = definition}, *outer = e->frame;
+  poa_frame frame = {.definition = definition, .call = call, .caller = e->frame};
+  poa_frame *outer = e->frame;
   e->frame = &frame;
   e->calls++;
   int errors = e->diagnostics->errors;

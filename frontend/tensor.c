@@ -275,7 +275,9 @@ bool poa_to_axis(poa_elaborator *e, const poa_syntax *at, poa_worth value, int r
     *axis = (int)(given < 0 ? given + rank : given);
     return true;
   }
-  if (value.kind != VALUE_ERROR)
+  if (value.kind != VALUE_ERROR && rank == 0)
+    poa_complain(e, at, "a single number has no axes");
+  else if (value.kind != VALUE_ERROR)
     poa_complain(e, at, "expected an axis from %d to %d", -rank, rank - 1);
   return false;
 }

@@ -19,7 +19,7 @@ for file in "$@"; do
   expected=${file%.poa}.expected
   read -ra arguments < <(sed -n '1s/^# ARGUMENTS: *//p' "$file") || true
   status=0
-  said=$("$poa" ir "$file" "${arguments[@]}" 2>&1 >/dev/null) || status=$?
+  said=$(POA_MODELS=../../models "$poa" ir "$file" "${arguments[@]}" 2>&1 >/dev/null) || status=$?
   if ((status != 1)); then
     echo "FAILED $file: exit status $status instead of 1" && failures=$((failures + 1))
   elif $update; then
