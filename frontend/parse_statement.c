@@ -97,6 +97,9 @@ static poa_statement *parse_if(poa_parser *p) {
   p->at++;
   statement->target = poa_parse_expression(p);
   statement->body = poa_parse_block(p);
+  bool next_line = poa_peek(p)->kind == TOKEN_NEWLINE && p->tokens[p->at + 1].kind == TOKEN_NAME;
+  if (next_line && strcmp(p->tokens[p->at + 1].text, "else") == 0)
+    p->at++;
   bool otherwise = poa_accept(p, "else");
   if (otherwise && poa_is(p, "if")) {
     poa_pointers chain = {0};
