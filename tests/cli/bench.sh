@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# poa bench: its JSON is one object with all that is measured, --at fixes the sub-network, the
+# lattice's points come from the deck otherwise, and kernels come from disk the second time.
+set -euo pipefail
+poa=$(realpath "$1")
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+
+small=img_size=8,patch_size=4,head_dim=16,min_width=16,max_width=48,min_depth=1,max_depth=3
+small+=,batch_size=4,n_local=2,local_size=4,prototypes=[24],head_hidden=32,head_bottleneck=16
+bench=("$poa" bench tiny --set "$small" --cache "$folder/cache" --threads 2)
+
+# value KEY: the number behind the first "KEY" of the JSON.
+value() {
+  grep -m1 -o "\"$1\":[[:space:]]*[0-9.e+-]*" out.json | sed 's/.*:[[:space:]]*//'
+}
+check() {
+  local condition=$1
+  if ! awk "BEGIN { exit !($condition) }"; then
+    echo "not so: $condition" >&2
+    cat out.json >&2
+    exit 1
+  fi
+}
+
+"${bench[@]}" --steps 3 --json >out.json
+for key in model cpu threads steps step_seconds median mean_flops gflops peak_gflops \
+  share_of_peak compile pass_seconds kernel_seconds programs profile families labels memory; do
+  grep -q "\"$key\":" out.json || { echo "the JSON lacks '$key'" >&2; exit 1; }
+done
+check "$(value threads) == 2 && $(value median) > 0 && $(value min) <= $(value median)"
+check "$(value mean_flops) > 0 && $(value peak_gflops) > 0.1 && $(value gflops) > 0"
+check "$(value kernels_compiled) > 0 && $(value kernels_from_disk) == 0"
+check "$(value arena_bytes) > 0 && $(value peak_resident_bytes) > $(value parameter_bytes)"
+
+"${bench[@]}" --steps 3 --json >out.json
+check "$(value kernels_compiled) == 0 && $(value kernels_from_disk) > 0"
+
+"${bench[@]}" --steps 2 --at width=32,depth=2 >out.txt
+test "$(grep -c 'width=32,depth=2' out.txt)" = 3 # two steps and the one timed by launch
+grep -q ' gemm$' out.txt
+
+if "${bench[@]}" --at width=33 2>err.txt; then
+  echo "a point outside the lattice is accepted" >&2
+  exit 1
+fi
+grep -q "outside the lattice" err.txt
