@@ -7,11 +7,18 @@
  * The innermost reduced axis has sums of its own, in stretches of at most STRETCH rows, that
  * are added to the total one after the other: the error of a long sum grows with the
  * number of stretches, not of rows. With few vectors several rows are summed at once to
- * hide the latency of additions. All of this follows from the shape alone. */
+ * hide the latency of additions. All of this follows from the shape alone.
+ *
+ * Measured: sums of 6400 x 768 floats from memory, one core, 24 GB/s without and 40 GB/s with
+ * prefetching; reading such strips is the price of sums that no tile shares. */
 #include "codegen/body.h"
 
-#define MOST_VECTORS 4
+#define BLOCK 64 /* elements, in at most MOST_VECTORS vectors */
+#define MOST_VECTORS 8
 #define STRETCH 512
+#define ENOUGH_TILES 8
+#define PREFETCH_ROWS 12
+#define PREFETCH_STRIDE 256 /* elements from row to row, at least */
 
 typedef struct columns {
   poa_emitter *e;
@@ -44,14 +51,20 @@ static int count_reductions(const poa_cluster *c) {
   return count;
 }
 
-/* Vectors of a block: such that blocks divide the row well and sums fit the registers. */
+/* Vectors of a block: such that blocks divide the row well, sums fit the registers, and
+ * there are tiles for several cores. */
 static int block_vectors(const poa_cluster *c, int lanes) {
-  int64_t all = vectors_of_row(c, lanes);
+  int64_t all = vectors_of_row(c, lanes), rows = poa_cluster_outer_count(c);
   if (count_reductions(c) > 3)
     return 1;
-  if (all % 4 == 0 || all > 8)
-    return MOST_VECTORS;
-  return all % 3 == 0 ? 3 : all % 2 == 0 ? 2 : all < MOST_VECTORS ? 1 : MOST_VECTORS;
+  int most = BLOCK / lanes < MOST_VECTORS ? BLOCK / lanes : MOST_VECTORS, block = most;
+  while (block > 1 && all % block && 2 * block > most)
+    block--;
+  if (all % block)
+    block = most;
+  while (block > 1 && rows * ((all + block - 1) / block) < ENOUGH_TILES)
+    block /= 2;
+  return block;
 }
 
 static int64_t blocks_of_row(const poa_cluster *c, int lanes) {
@@ -122,6 +135,31 @@ static bool before(const poa_cluster_value *value) {
   return !value->after && !poa_op_is(value->op, POA_FLAG_REDUCTION);
 }
 
+/* Asks for what the row PREFETCH_ROWS further along `axis` will load. Rows that lie far apart
+ * are more than the processor foresees by itself. */
+static void prefetch(columns *k, const poa_access *access, LLVMValueRef row, int axis) {
+  poa_emitter *e = k->e;
+  LLVMTypeRef element = poa_memory_type(e, access->dtype);
+  LLVMValueRef distance = emit_index(e, PREFETCH_ROWS * access->stride[axis]);
+  row = emit_at(e, element, row, LLVMBuildNSWAdd(e->builder, k->column, distance, ""));
+  for (int w = 0; w < k->vectors; w++) {
+    LLVMValueRef pointer = emit_at(e, element, row, emit_index(e, w * k->body.lanes));
+    LLVMValueRef arguments[] = {pointer, emit_int32(e, 0), emit_int32(e, 3), emit_int32(e, 1)};
+    poa_emit_intrinsic(e, "llvm.prefetch", e->pointer, arguments, 4);
+  }
+}
+
+static void prefetch_row(columns *k, int axis) {
+  for (int v = 0; v < k->c->value_count; v++) {
+    const poa_cluster_value *value = &k->c->values[v];
+    if (value->op != POA_OP_input || value->after)
+      continue;
+    const poa_access *access = &k->c->accesses[value->access];
+    if (access->stride[inner_axis(k->c)] == 1 && access->stride[axis] >= PREFETCH_STRIDE)
+      prefetch(k, access, k->body.pointers[value->access], axis);
+  }
+}
+
 /* Adds one row of the domain to a set of sums and stores what is stored of it. */
 static void emit_row(columns *k, poa_accumulator *a) {
   const poa_cluster *c = k->c;
@@ -158,6 +196,7 @@ static void emit_row_loop(columns *k, int axis, LLVMValueRef from, LLVMValueRef 
     k->body.indices[axis] =
         u ? LLVMBuildNSWAdd(e->builder, loop.index, emit_index(e, u), "") : loop.index;
     poa_body_set_pointers(&k->body, starts, axis, axis + 1);
+    prefetch_row(k, axis);
     emit_row(k, &next[u * set_size(k)]);
   }
   end_loop(k, &loop, a, next, sets);
