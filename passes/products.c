@@ -204,8 +204,10 @@ static poa_value accumulate_reshaped_dot(poa_simplifier *s, const poa_node *n) {
     return POA_NO_VALUE;
   poa_type large = poa_s_type(s, n->operands[1]), small = poa_s_type(s, inner);
   int added = large.rank - small.rank;
+  if (added <= 0)
+    return POA_NO_VALUE;
   for (int i = 0; i < large.rank; i++)
-    if (added <= 0 || large.dim[i].value != (i < added ? 1 : small.dim[i - added].value))
+    if (large.dim[i].value != (i < added ? 1 : small.dim[i - added].value))
       return POA_NO_VALUE;
   dot d = dot_of(poa_s_look(s, inner));
   d.a = with_unit_batch(s, d.a, added);
