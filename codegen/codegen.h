@@ -12,9 +12,6 @@
 
 #include "codegen/library.h"
 
-/* Written into every key; raise it when generated code changes. */
-#define POA_GENERATOR_VERSION 1
-
 /* target.c */
 
 /* A TargetMachine of its own for the calling thread (PIC, aggressive). Caller disposes. */

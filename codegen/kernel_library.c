@@ -2,7 +2,7 @@
  *
  * A kernel's name is the hash of its key and of everything else its code depends on:
  *
- *   hash(generator version, LLVM version, triple, CPU, features) -> hash(key)
+ *   hash(generator, LLVM version, triple, CPU, features) -> hash(key)
  *
  * The same hash is its symbol (poa_kernel_<hex>), its entry in the table in memory and
  * its file in the cache on disk. What neither has goes through
@@ -103,13 +103,17 @@ static int64_t find_or_add(poa_kernel_library *library, poa_hash hash) {
   return library->slots[slot] - 1;
 }
 
+/* The build defines it as a digest of codegen/, so that no kernel outlives its generator. */
+#ifndef POA_GENERATOR
+#define POA_GENERATOR "of unknown sources"
+#endif
+
 /* Everything but the key that generated code depends on. */
 static poa_hash hash_target(const poa_target *target) {
   unsigned major, minor, patch;
   LLVMGetVersion(&major, &minor, &patch);
-  char versions[64];
-  snprintf(versions, sizeof versions, "poa %d llvm %u.%u.%u", POA_GENERATOR_VERSION, major, minor,
-           patch);
+  char versions[160];
+  snprintf(versions, sizeof versions, "poa %s llvm %u.%u.%u", POA_GENERATOR, major, minor, patch);
   poa_hash hash = poa_hash_text((poa_hash){{0, 0}}, versions);
   hash = poa_hash_text(hash, target->triple);
   hash = poa_hash_text(hash, target->cpu);
