@@ -44,8 +44,9 @@ extern const int poa_pipeline_count;
 typedef void (*poa_after_pass)(void *context, const char *pass, const poa_graph *graph,
                                double seconds);
 
-/* Runs the passes named in `names` ("fuse,schedule"), or all of them in order up to and
- * including `last` when `names` is NULL (`last` NULL: all). Verifies after every pass in
+/* Runs the passes named in `names` ("fuse,schedule"), or the default order of pipeline.c,
+ * where simplify stands twice, up to and including the last run of `last` when `names` is
+ * NULL (`last` NULL: all). `options` NULL: none set. Verifies after every pass in
  * debug builds or when `verify` is set; a violation names the pass that made it. */
 poa_status poa_pipeline_run(poa_graph *graph, const char *names, const char *last,
                             const poa_options *options, bool verify, poa_after_pass after,
