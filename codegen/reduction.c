@@ -67,10 +67,31 @@ poa_accumulator poa_accumulator_join(poa_emitter *e, poa_op op, poa_accumulator 
   return (poa_accumulator){emit_max(e, a.value, b.value), NULL};
 }
 
+/* The upper half of the lanes over the lower, until one is left. NaNs are not looked after as
+ * poa_emit_reduce_max does: an accumulator has forgotten them already (see the interpreter). */
+static LLVMValueRef fold_max(poa_emitter *e, LLVMValueRef vector) {
+  for (int lanes = emit_lanes(vector) / 2; lanes >= 1; lanes /= 2) {
+    LLVMValueRef upper[POA_EMIT_MAX_LANES], lower[POA_EMIT_MAX_LANES];
+    for (int i = 0; i < lanes; i++) {
+      lower[i] = emit_int32(e, i);
+      upper[i] = emit_int32(e, lanes + i);
+    }
+    LLVMValueRef poison = LLVMGetPoison(LLVMTypeOf(vector));
+    LLVMValueRef a = LLVMBuildShuffleVector(e->builder, vector, poison,
+                                            LLVMConstVector(lower, (unsigned)lanes), "");
+    LLVMValueRef b = LLVMBuildShuffleVector(e->builder, vector, poison,
+                                            LLVMConstVector(upper, (unsigned)lanes), "");
+    vector = emit_max(e, a, b);
+  }
+  return LLVMGetTypeKind(LLVMTypeOf(vector)) == LLVMVectorTypeKind
+             ? LLVMBuildExtractElement(e->builder, vector, emit_int32(e, 0), "")
+             : vector;
+}
+
 LLVMValueRef poa_accumulator_finish(poa_emitter *e, poa_op op, poa_accumulator a) {
   if (op == POA_OP_reduce_sum)
     return poa_emit_reduce_add(e, a.value);
-  LLVMValueRef largest = poa_emit_reduce_max(e, a.value);
+  LLVMValueRef largest = fold_max(e, a.value);
   if (op == POA_OP_reduce_max)
     return largest;
   LLVMValueRef holds = emit_is_float(a.value) ? emit_compare(e, LLVMRealOEQ, a.value, largest)

@@ -54,7 +54,7 @@ static bool scratch_fits(const poa_row_passes *p, const poa_cluster *c) {
 /* What a pass does for a value it wants, computed first in pass `first` (-1: never yet). */
 static poa_row_action choose(poa_row_passes *p, const poa_cluster *c, int v, int pass, int first) {
   const poa_cluster_value *value = &c->values[v];
-  if (first < 0 || first == pass || value->op == POA_OP_input)
+  if (p->resident || first < 0 || first == pass || value->op == POA_OP_input)
     return POA_ROW_COMPUTE;
   if (p->stored_at[v] >= 0 && pass > p->when[v])
     return POA_ROW_RELOAD;
@@ -95,8 +95,9 @@ static void plan_pass(poa_row_passes *p, const poa_cluster *c, int pass, uint8_t
   }
 }
 
-poa_row_passes poa_plan_row_passes(const poa_cluster *c, poa_arena *arena) {
-  poa_row_passes p = {.when = numbers(arena, c->value_count, 0),
+poa_row_passes poa_plan_row_passes(const poa_cluster *c, bool resident, poa_arena *arena) {
+  poa_row_passes p = {.resident = resident,
+                      .when = numbers(arena, c->value_count, 0),
                       .scratch = numbers(arena, c->value_count, -1),
                       .store_pass = numbers(arena, c->store_count, 0),
                       .stored_at = numbers(arena, c->value_count, -1)};

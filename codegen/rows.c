@@ -8,6 +8,7 @@
  *       reductions become scalars
  *     store row values
  *
+ * Rows of a few vectors are straight code, with their values in registers through all passes.
  * Sums of a row longer than LONG_ROW are sums of blocks of BLOCK elements, so that the error
  * grows with the length of a block. All orders follow from the row's length. */
 #include "codegen/body.h"
@@ -17,14 +18,16 @@
 #define CUT_ROW 8192 /* rows longer than this are cut, where they may be */
 #define LONG_ROW 16384
 #define BLOCK 8192
-#define MAX_UNROLL 4
+#define RESIDENT_VECTORS 8 /* of a row */
+#define RESIDENT_WORK 160  /* operations of the straight code, about */
 
 typedef struct rows {
   poa_emitter *e;
   const poa_cluster *c;
   poa_body body;
   poa_row_passes passes;
-  LLVMValueRef *scratch; /* by number of scratch row */
+  LLVMValueRef *scratch;  /* by number of scratch row */
+  LLVMValueRef *resident; /* [vector of the row][value], where the passes are resident */
 } rows;
 
 /* One walk along the row. */
@@ -61,6 +64,22 @@ int64_t poa_rows_tiles(const poa_cluster *c) {
 }
 
 /* Passes. */
+
+static int64_t vectors_of_row(const poa_cluster *c, int lanes) {
+  return (poa_cluster_inner(c) + lanes - 1) / lanes;
+}
+
+/* Rows with reductions whose code fits, without loops, a few hundred instructions. */
+static bool is_resident(const poa_cluster *c, int lanes) {
+  int64_t work = 0;
+  bool reduces = false;
+  for (int v = 0; v < c->value_count; v++) {
+    reduces |= poa_op_is(c->values[v].op, POA_FLAG_REDUCTION);
+    work += poa_op_is(c->values[v].op, POA_FLAG_COSTLY) ? 16 : c->values[v].vector;
+  }
+  int64_t vectors = vectors_of_row(c, lanes);
+  return reduces && vectors <= RESIDENT_VECTORS && vectors * work <= RESIDENT_WORK;
+}
 
 /* Vector operations of a pass, a transcendental counting as many. */
 static int work_of(const walk *w) {
@@ -131,6 +150,18 @@ static LLVMValueRef scratch_at(rows *r, int v, LLVMValueRef index) {
   return emit_at(r->e, r->e->f32, r->scratch[r->passes.scratch[v]], index);
 }
 
+/* Computes a value, or takes it from the registers of an earlier pass. */
+static void emit_resident(rows *r, int v, LLVMValueRef index, int active) {
+  int64_t vector = (int64_t)LLVMConstIntGetSExtValue(index) / r->body.lanes;
+  LLVMValueRef *have = &r->resident[vector * r->c->value_count + v];
+  if (*have) {
+    r->body.vectors[v] = *have;
+    return;
+  }
+  poa_body_vector(&r->body, v, index, active);
+  *have = r->body.vectors[v];
+}
+
 static void emit_value(walk *w, int v, LLVMValueRef index, int active) {
   rows *r = w->r;
   LLVMTypeRef vector = emit_vector_type(r->e->f32, r->body.lanes);
@@ -138,6 +169,10 @@ static void emit_value(walk *w, int v, LLVMValueRef index, int active) {
   case POA_ROW_NOTHING:
     break;
   case POA_ROW_COMPUTE:
+    if (r->passes.resident) {
+      emit_resident(r, v, index, active);
+      break;
+    }
     poa_body_vector(&r->body, v, index, active);
     if (r->passes.scratch[v] >= 0)
       emit_store(r->e, r->body.vectors[v], scratch_at(r, v, index), 4);
@@ -239,12 +274,17 @@ static void emit_main(walk *w, int64_t main, poa_accumulator *total) {
   poa_emit_loop_end(e, &blocks);
 }
 
-/* A whole row with reductions. */
-static void emit_reducing_walk(walk *w) {
+/* A walk without loops. */
+static void emit_straight(walk *w, poa_accumulator *a) {
+  int64_t inner = poa_cluster_inner(w->r->c), lanes = w->r->body.lanes;
+  for (int64_t at = 0; at < inner; at += lanes)
+    emit_place(w, emit_index(w->r->e, at), (int)(inner - at < lanes ? inner - at : lanes), a);
+}
+
+static void emit_looping(walk *w, poa_accumulator *total) {
   rows *r = w->r;
   int64_t inner = poa_cluster_inner(r->c), lanes = r->body.lanes;
   int64_t main = inner - inner % (lanes * w->unroll), whole = inner - inner % lanes;
-  poa_accumulator *total = accumulators(w, 1);
   if (main > 0)
     emit_main(w, main, total);
   if (whole > main + lanes)
@@ -253,6 +293,16 @@ static void emit_reducing_walk(walk *w) {
     emit_place(w, emit_index(r->e, main), (int)lanes, total);
   if (inner > whole)
     emit_place(w, emit_index(r->e, whole), (int)(inner - whole), total);
+}
+
+/* A whole row with reductions. */
+static void emit_reducing_walk(walk *w) {
+  rows *r = w->r;
+  poa_accumulator *total = accumulators(w, 1);
+  if (r->passes.resident)
+    emit_straight(w, total);
+  else
+    emit_looping(w, total);
   for (int i = 0; i < w->reduction_count; i++)
     r->body.scalars[w->reductions[i]] = poa_accumulator_finish(r->e, op_of(w, i), total[i]);
 }
@@ -290,6 +340,8 @@ static void emit_row(rows *r) {
     hoist(&w);
     if (w.reduction_count)
       emit_reducing_walk(&w);
+    else if (r->passes.resident)
+      emit_straight(&w, NULL);
     else
       emit_stretch(&w, emit_index(r->e, 0), emit_index(r->e, whole), NULL);
   }
@@ -358,9 +410,13 @@ poa_status poa_rows_emit(poa_emitter *e, const void *cluster, const char *symbol
   poa_arena *arena = poa_arena_create();
   if (!arena)
     return poa_fail(error, POA_NO_MEMORY, "no memory to generate a kernel");
-  rows r = {.e = e, .c = c, .passes = poa_plan_row_passes(c, arena)};
+  int lanes = poa_body_lanes(e->target, poa_cluster_inner(c));
+  rows r = {.e = e, .c = c, .passes = poa_plan_row_passes(c, is_resident(c, lanes), arena)};
+  if (r.passes.resident)
+    r.resident = poa_arena_alloc(arena, (size_t)vectors_of_row(c, lanes) * (size_t)c->value_count *
+                                            sizeof *r.resident);
   poa_emit_kernel(e, symbol);
-  poa_body_init(&r.body, e, c, arena, poa_body_lanes(e->target, poa_cluster_inner(c)));
+  poa_body_init(&r.body, e, c, arena, lanes);
   make_scratch(&r);
   if (cuts_rows(c))
     emit_stretches(&r);
