@@ -148,13 +148,16 @@ static void add_override(poa_model *model, const char *text) {
 
 static void refuse_duplicates(poa_model *model, poa_definition **list, int count,
                               const char *what) {
-  for (int i = 0; i < count; i++)
-    for (int j = 0; j < i; j++)
-      if (strcmp(list[i]->name, list[j]->name) == 0) {
-        poa_diagnose(&model->diagnostics, list[i]->location, list[i]->length,
-                     "the %s '%s' is defined twice", what, list[i]->name);
-        poa_diagnose_note(&model->diagnostics, list[j]->location, "first defined here");
-      }
+  for (int i = 0; i < count; i++) {
+    int first = 0;
+    while (strcmp(list[i]->name, list[first]->name) != 0)
+      first++;
+    if (first == i)
+      continue;
+    poa_diagnose(&model->diagnostics, list[i]->location, list[i]->length,
+                 "the %s '%s' is defined twice", what, list[i]->name);
+    poa_diagnose_note(&model->diagnostics, list[first]->location, "first defined here");
+  }
 }
 
 static const poa_set_syntax *find_set(const poa_program *program, const char *name) {
