@@ -19,10 +19,10 @@ typedef struct poa_flags {
   const char *overrides[POA_MAX_OVERRIDES]; /* --set NAME=VALUE, split at commas */
   int plugin_count;
   const char *plugins[POA_MAX_PLUGINS];
-  const char *data, *out, *at, *entry, *after, *passes, *cpu, *cache, *report;
+  const char *data, *out, *at, *entry, *after, *passes, *cpu, *cache;
   int64_t steps, threads, seed, every, limit; /* -1: not given */
   double scale;                               /* 1 if not given */
-  bool resume, print_after_all, all, knn, linear, json, list, quiet, verify, probes, no_cache;
+  bool resume, print_after_all, all, knn, json, list, quiet, verify, probes, no_cache;
 } poa_flags;
 
 typedef struct poa_command {

@@ -96,7 +96,12 @@ poa_status poa_evaluate_point(poa_session *session, const poa_point *point,
   poa_program_at *program;
   features_plan f;
   *result = (poa_evaluation){0};
-  poa_status status = poa_subnetwork_measure(session->model, point, &result->network, error);
+  poa_arena *scratch = poa_arena_create();
+  if (!scratch)
+    return poa_fail(error, POA_NO_MEMORY, "out of memory");
+  poa_status status =
+      poa_subnetwork_measure(session->model, point, scratch, &result->network, error);
+  poa_arena_free(scratch);
   if (status == POA_OK)
     status = poa_session_program(session, "features", point, false, &program, error);
   if (status == POA_OK)

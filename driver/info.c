@@ -133,12 +133,16 @@ static poa_status measure_all(poa_model *model, poa_arena *arena, poa_subnetwork
   const poa_lattice *lattice = poa_model_lattice(model);
   *count = has_entry(model, "features") ? poa_lattice_size(lattice) : 0;
   *networks = poa_arena_alloc(arena, (size_t)(*count + 1) * sizeof **networks);
-  for (int64_t i = 0; i < *count; i++) {
+  poa_arena *scratch = poa_arena_create();
+  if (!scratch)
+    return poa_fail(error, POA_NO_MEMORY, "out of memory");
+  poa_status status = POA_OK;
+  for (int64_t i = 0; status == POA_OK && i < *count; i++) {
     poa_point point = poa_lattice_point(lattice, i);
-    if (poa_subnetwork_measure(model, &point, &(*networks)[i], error))
-      return error->status;
+    status = poa_subnetwork_measure(model, &point, scratch, &(*networks)[i], error);
   }
-  return POA_OK;
+  poa_arena_free(scratch);
+  return status;
 }
 
 static poa_status inform(const poa_flags *flags, poa_model *model, poa_arena *arena,

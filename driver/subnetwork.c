@@ -45,20 +45,17 @@ static double batch_of(const poa_graph *graph) {
   return has_batch ? (double)graph->inputs[0].type.dim[0].value : 1;
 }
 
-poa_status poa_subnetwork_measure(poa_model *model, const poa_point *point, poa_subnetwork *result,
-                                  poa_error *error) {
-  poa_arena *arena = poa_arena_create();
-  if (!arena)
-    return poa_fail(error, POA_NO_MEMORY, "out of memory");
+poa_status poa_subnetwork_measure(poa_model *model, const poa_point *point, poa_arena *scratch,
+                                  poa_subnetwork *result, poa_error *error) {
   poa_options options = {.point = *point, .has_point = true};
   poa_graph *graph;
-  poa_status status = poa_model_graph(model, "features", arena, &graph, error);
+  poa_arena_reset(scratch);
+  poa_status status = poa_model_graph(model, "features", scratch, &graph, error);
   if (status == POA_OK)
     status =
         poa_pipeline_run(graph, "specialize,simplify", NULL, &options, false, NULL, NULL, error);
   if (status == POA_OK)
-    *result = (poa_subnetwork){*point, graph_parameters(graph, arena),
+    *result = (poa_subnetwork){*point, graph_parameters(graph, scratch),
                                graph_flops(graph) / batch_of(graph)};
-  poa_arena_free(arena);
   return status;
 }

@@ -11,8 +11,8 @@
 
 #include "driver/evaluation.h"
 #include "driver/run_folder.h"
+#include "driver/sampling.h"
 #include "driver/training_report.h"
-#include "runtime/deck.h"
 #include "runtime/metrics.h"
 #include "runtime/progress.h"
 #include "runtime/signals.h"
@@ -49,20 +49,9 @@ static poa_status read_steps(trainer *t, poa_error *error) {
   return POA_OK;
 }
 
-static poa_status open_deck(trainer *t, poa_error *error) {
-  const poa_lattice *lattice = poa_model_lattice(t->session.model);
-  poa_deck_axis axes[POA_MAX_ELASTIC];
-  for (int i = 0; i < lattice->count; i++) {
-    const poa_elastic *e = &lattice->name[i];
-    axes[i] = (poa_deck_axis){.min = e->min, .max = e->max, .step = e->step};
-  }
-  return poa_deck_create(&t->deck, lattice->count, axes, lattice->select_scale, error);
-}
-
 /* The sub-network of a step, compiled if it is new. */
 static poa_status program_of(trainer *t, int64_t step, poa_program_at **program, poa_error *error) {
-  poa_point point = {{0}};
-  poa_deck_point(t->deck, poa_deck_deal(t->deck, t->seed, step), point.value);
+  poa_point point = poa_sampling_point(t->deck, t->seed, step);
   return poa_session_program(&t->session, "step", &point, false, program, error);
 }
 
@@ -146,7 +135,7 @@ static poa_status open_model(trainer *t, poa_error *error) {
   if (status == POA_OK)
     status = read_steps(t, error);
   if (status == POA_OK)
-    status = open_deck(t, error);
+    status = poa_sampling_deck(poa_model_lattice(t->session.model), &t->deck, error);
   return status;
 }
 

@@ -41,6 +41,20 @@ void poa_arena_free(poa_arena *arena) {
   free(arena);
 }
 
+void poa_arena_reset(poa_arena *arena) {
+  block *kept = arena->newest;
+  if (!kept)
+    return;
+  for (block *b = kept->previous; b;) {
+    block *previous = b->previous;
+    free(b);
+    b = previous;
+  }
+  memset(bytes_of(kept), 0, kept->used);
+  kept->used = 0;
+  kept->previous = NULL;
+}
+
 static void out_of_memory(size_t size) {
   fprintf(stderr, "poa: out of memory (asked for %zu bytes)\n", size);
   exit(EXIT_FAILURE);
