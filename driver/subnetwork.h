@@ -10,8 +10,8 @@ typedef struct poa_subnetwork {
   double flops;       /* two per multiply-add of its matrix products, per image */
 } poa_subnetwork;
 
-/* Measures the entry `features` at `point`. */
-poa_status poa_subnetwork_measure(poa_model *model, const poa_point *point, poa_subnetwork *result,
-                                  poa_error *error);
+/* Measures the entry `features` at `point`. Resets `scratch` and builds the graph there. */
+poa_status poa_subnetwork_measure(poa_model *model, const poa_point *point, poa_arena *scratch,
+                                  poa_subnetwork *result, poa_error *error);
 
 #endif
