@@ -96,7 +96,7 @@ static int last_run(unsigned set, int rank) {
 }
 
 static unsigned first_axes(unsigned set, int count) {
-  return set & ((1u << count) - 1);
+  return count > 0 ? set & ((1u << count) - 1) : 0;
 }
 
 /* Drops the axes of extent 1; `set` follows. */
@@ -129,7 +129,7 @@ enum { DEFAULT_LANES = 16 };
 static poa_value reduce_in_steps(poa_build *b, poa_op op, poa_value x, unsigned set, int lanes) {
   int rank = type_of(b, x)->rank;
   int run = last_run(set, rank);
-  if (run == 0 || set == 1u << (rank - 1))
+  if (rank < 1 || run == 0 || set == 1u << (rank - 1))
     return reduce_set(b, op, x, set);
   bool is_short = type_of(b, x)->dim[rank - 1].value < lanes;
   int joined = is_short ? run : 1;

@@ -102,7 +102,7 @@ static poa_status run_named(const run *r, const char *names) {
 /* The number of default passes up to and including the last one named `last`. */
 static int count_up_to(const char *last) {
   int count = DEFAULT_COUNT;
-  while (last && count > 0 && strcmp(default_order[count - 1], last))
+  while (last && count > 0 && strcmp(default_order[count - 1], last) != 0)
     count--;
   return count;
 }

@@ -62,7 +62,7 @@ bool poa_s_same_shape(const poa_type *a, const poa_type *b) {
 
 poa_value poa_s_inside(const poa_simplifier *s, poa_op op, poa_value value) {
   const poa_node *node = poa_s_look(s, value);
-  return node->op == op ? node->operands[0] : POA_NO_VALUE;
+  return node->op == op && node->operands ? node->operands[0] : POA_NO_VALUE;
 }
 
 /* Writing nodes */
