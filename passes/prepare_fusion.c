@@ -81,11 +81,14 @@ static poa_value append_unary(poa_fusion *f, poa_op op, poa_value operand, const
   return poa_fusion_append(f, node, &operand, order);
 }
 
-/* A reshape of what `operand` is a reshape of, if it is one; nothing if that has the type. */
+/* A reshape of what `operand` is a reshape of, if it is one; nothing if that has the type.
+ * Of a constant, a constant. */
 static poa_value append_reshape(poa_fusion *f, poa_value operand, const poa_type *type,
                                 uint32_t order) {
   while (poa_fused_op(f, operand)->op == POA_OP_reshape)
     operand = poa_fused(f, operand)->operands[0];
+  if (poa_fused_op(f, operand)->op == POA_OP_constant)
+    return poa_fusion_append(f, new_node(f, poa_fused_op(f, operand), type), NULL, order);
   if (poa_same_shape(&poa_fused_op(f, operand)->type, type))
     return operand;
   return append_unary(f, POA_OP_reshape, operand, type, order);
@@ -133,14 +136,62 @@ static const poa_type *narrow_shape(const poa_fusion *f, const poa_node *node,
 /* The element-wise `node` over `shape`, reshaped to its own. */
 static poa_value append_narrow(poa_fusion *f, const poa_node *node, const poa_type *shape,
                                poa_value *operands, uint32_t order) {
-  for (int o = 0; o < node->operand_count; o++) {
-    const poa_node *operand = poa_fused_op(f, operands[o]);
-    operands[o] = operand->op == POA_OP_constant
-                      ? poa_fusion_append(f, new_node(f, operand, shape), NULL, order)
-                      : append_reshape(f, operands[o], shape, order);
-  }
+  for (int o = 0; o < node->operand_count; o++)
+    operands[o] = append_reshape(f, operands[o], shape, order);
   poa_value value = poa_fusion_append(f, new_node(f, node, shape), operands, order);
   return append_reshape(f, value, &node->type, order);
+}
+
+/* The base of an accumulate without its first axes, those that the block has not, in `type`,
+ * and the block's start there. Axes longer than 1 join the next, which the block must cover. */
+static bool narrow_base(const poa_node *node, const poa_type *block, poa_type *type,
+                        poa_extent *start) {
+  const poa_extent *from = poa_node_attribute(node, "start")->extents;
+  const poa_extent *base = node->type.dim;
+  int dropped = node->type.rank - block->rank;
+  int64_t repeat = 1, at = 0;
+  for (int a = 0; a < dropped; a++) {
+    at = at * base[a].value + from[a].value;
+    repeat *= base[a].value;
+  }
+  if (block->rank == 0 || (repeat > 1 && block->dim[0].value != base[dropped].value))
+    return false;
+  *type = *block;
+  for (int a = 0; a < block->rank; a++) {
+    type->dim[a] = base[dropped + a];
+    start[a] = from[dropped + a];
+  }
+  start[0].value += at * type->dim[0].value;
+  type->dim[0].value *= repeat;
+  return true;
+}
+
+/* accumulate of a block that a reshape gave leading axes of extent 1, without them:
+ *   accumulate %b, (reshape %x : f32[1,8]) {start=[2,0]} : f32[3,8]
+ *   ->  reshape (accumulate (reshape %b : f32[24]), %x {start=[16]}) : f32[3,8] */
+static poa_value append_narrow_sum(poa_fusion *f, const poa_node *node, const poa_value *operands,
+                                   uint32_t order) {
+  poa_value x = without_unit_axes(f, operands[1]);
+  if (x == POA_NO_VALUE)
+    return POA_NO_VALUE;
+  const poa_type *wide = &poa_fused_op(f, operands[1])->type, *block = &poa_fused_op(f, x)->type;
+  for (int a = 0; a < wide->rank; a++) {
+    int in_block = a - (wide->rank - block->rank);
+    if (wide->dim[a].value != (in_block < 0 ? 1 : block->dim[in_block].value))
+      return POA_NO_VALUE;
+  }
+  poa_type type;
+  poa_extent *start = poa_arena_alloc(f->graph->arena, POA_MAX_RANK * sizeof *start);
+  if (!narrow_base(node, block, &type, start))
+    return POA_NO_VALUE;
+  poa_node *sum = new_node(f, node, &type);
+  poa_attribute *attribute = poa_arena_alloc(f->graph->arena, sizeof *attribute);
+  *attribute = node->attributes[0];
+  attribute->count = type.rank;
+  attribute->extents = start;
+  sum->attributes = attribute;
+  poa_value narrow[] = {append_reshape(f, operands[0], &type, order), x};
+  return append_reshape(f, poa_fusion_append(f, sum, narrow, order), &node->type, order);
 }
 
 /* The walk */
@@ -166,6 +217,11 @@ static poa_value prepare_node(preparation *p, uint32_t i) {
     shape = narrow_shape(f, node, operands);
   if (shape)
     return append_narrow(f, node, shape, operands, i);
+  if (node->op == POA_OP_accumulate) {
+    poa_value sum = append_narrow_sum(f, node, operands, i);
+    if (sum != POA_NO_VALUE)
+      return sum;
+  }
   return poa_fusion_append(f, node, operands, i);
 }
 

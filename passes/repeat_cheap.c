@@ -9,8 +9,10 @@
  *   kernel 90: %g = mul %dy, %n
  *
  * becomes a second sub and mul in kernel 90; %x and the two rows are stored, %n is not.
- * Transcendentals, reductions and products are never computed twice, but a value that one
- * other kernel alone wants moves there if that takes no more memory. */
+ * Reductions and products are never computed twice. A transcendental is, once, where the
+ * other kernel reads all it takes anyway: at the speed of memory, that is about what reading
+ * it back costs, and it need not be held from the forward to the backward sweep. A value
+ * that one other kernel alone wants moves there if that takes no more memory. */
 #include "passes/fusion.h"
 #include "passes/strides.h"
 
@@ -183,22 +185,36 @@ static bool reads(const poa_fusion *f, int kernel, poa_value source) {
   return false;
 }
 
-/* Whether computing the value in all of `r`'s kernels moves no more bytes and holds no
- * more of them than storing it does. */
-static bool pays(const repeat *rep, poa_value value, const readers *r) {
+/* What it takes to compute the value in all of `r`'s kernels. */
+typedef struct price {
+  int64_t held;   /* bytes held longer */
+  int more_reads; /* values of full size read in addition */
+} price;
+
+static price price_of(const repeat *rep, poa_value value, const readers *r) {
   const recipe *needs = &rep->recipes[value];
-  int64_t held = 0;
-  int more_reads = 0, last = -1;
+  price sum = {0};
+  int last = -1;
   for (int i = 0; i < r->count; i++)
     last = r->kernel[i] > last ? r->kernel[i] : last;
   for (int s = 0; s < needs->count; s++) {
     reach source = reach_of(rep->f, needs->source[s]);
     if (!source.stored || source.last < last - NEAR)
-      held += poa_type_bytes(&poa_fused_op(rep->f, needs->source[s])->type);
+      sum.held += poa_type_bytes(&poa_fused_op(rep->f, needs->source[s])->type);
     for (int i = 0; i < r->count; i++)
-      more_reads += !reads(rep->f, r->kernel[i], needs->source[s]);
+      sum.more_reads += !reads(rep->f, r->kernel[i], needs->source[s]);
   }
-  return held <= poa_type_bytes(&poa_fused_op(rep->f, value)->type) && more_reads <= r->count + 1;
+  return sum;
+}
+
+/* Whether that moves no more bytes and holds no more of them than storing it does. */
+static bool pays(const repeat *rep, poa_value value, const readers *r) {
+  price sum = price_of(rep, value, r);
+  bool costly = poa_op_is(poa_fused_op(rep->f, value)->op, POA_FLAG_COSTLY);
+  if (costly && r->own && (r->count > 1 || sum.held || sum.more_reads))
+    return false;
+  return sum.held <= poa_type_bytes(&poa_fused_op(rep->f, value)->type) &&
+         sum.more_reads <= r->count + 1;
 }
 
 /* Lets the nodes of `kernel` (or those without one) read `twin` in place of `value`. */
@@ -240,8 +256,7 @@ static void repeat_value(repeat *rep, poa_value value) {
   readers r = readers_of(f, value);
   if (r.memory || (!r.count && r.own))
     return;
-  bool moves = r.count == 1 && !r.own;
-  bool wanted = rep->recipes[value].cheap || moves;
+  bool wanted = rep->recipes[value].cheap || r.count == 1;
   for (int i = 0; wanted && i < r.count; i++)
     wanted = takes(f, r.kernel[i], value);
   if (!wanted || !pays(rep, value, &r))

@@ -212,16 +212,27 @@ static poa_value make_dot(maker *m, int64_t rows) {
   return product;
 }
 
+/* As bias gradients are added to a packed bias': x with a first axis of extent 1. */
+static poa_value with_unit_axis(maker *m, poa_value x) {
+  poa_type type = type_of(m, x);
+  for (int a = type.rank++; a > 0; a--)
+    type.dim[a] = type.dim[a - 1];
+  type.dim[0] = poa_known(1);
+  return poa_b_reshape(&m->b, x, &type);
+}
+
 /* A chain of accumulates, of products and of other values. */
 static void make_accumulate(maker *m) {
   poa_value x = below(m, 2) ? make_dot(m, 1 + below(m, 6)) : pick_f32(m);
   if (x == POA_NO_VALUE)
     return;
+  if (type_of(m, x).rank < 4 && below(m, 3) == 0)
+    x = with_unit_axis(m, x);
   poa_type type = type_of(m, x);
   poa_extent start[POA_MAX_RANK];
   for (int a = 0; a < type.rank; a++) {
-    start[a] = poa_known(below(m, 3));
-    type.dim[a].value += start[a].value + below(m, 2);
+    start[a] = poa_known(a ? below(m, 2) : below(m, 3));
+    type.dim[a].value += start[a].value + (start[a].value ? below(m, 2) : 0);
   }
   if (poa_type_elements(type) > 20000)
     return;
