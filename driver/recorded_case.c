@@ -202,6 +202,8 @@ static poa_status fill_input(const poa_case *recorded, const poa_plan_input *inp
   const poa_file_tensor *tensor = poa_safetensors_find(recorded->file, key);
   if (tensor)
     return fill_from_tensor(recorded, tensor, input, to, error);
+  if (poa_plan_elements(input->shape) == 0)
+    return POA_OK;
   const cJSON *number = cJSON_GetObjectItemCaseSensitive(recorded->step, input->name);
   bool is_number = cJSON_IsNumber(number) || cJSON_IsBool(number);
   if (!is_number || input->dtype != POA_PLAN_F32 || input->shape.rank != 0)

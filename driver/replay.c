@@ -1,9 +1,10 @@
 /* replay.c: runs a recorded step and compares all that it left behind.
  *
  * A deviation is max|ours - recorded| / max|recorded| of a tensor. A padded result (more rows
- * than were recorded) is compared in the rows recorded. An updated weight has to agree as a
- * value and, sharper, in its change: within 1e-3 of the largest change plus 2e-7 of the
- * largest weight. */
+ * than were recorded) is compared in the rows recorded; where none were, nothing is. An
+ * updated weight has to agree as a value and, sharper, in its change: within 1e-3 of the
+ * largest change plus 2e-7 of the largest weight. What the step does not know, such as the
+ * state of a loss that is switched off, counts as left as it was. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,14 +103,29 @@ static const float *find_result(const poa_session *session, const poa_program_at
   return NULL;
 }
 
+/* The recorded value from before the step of a tensor "new_NAME", or NULL. */
+static const poa_file_tensor *find_before(const poa_case *recorded, const poa_file_tensor *after) {
+  if (strncmp(after->name, "new_", 4) != 0)
+    return NULL;
+  const poa_file_tensor *before = poa_safetensors_find(recorded->file, after->name + 4);
+  bool same_size = before && poa_plan_elements(before->shape) == poa_plan_elements(after->shape);
+  return same_size ? before : NULL;
+}
+
 static void compare_tensor(verdict *v, const poa_case *recorded, const poa_session *session,
                            const poa_program_at *program, const poa_file_tensor *tensor,
                            double scale, float *scratch) {
   const limit_row *row = find_limit(tensor->name);
-  if (!row)
-    return;
   int64_t have = 0, count = poa_plan_elements(tensor->shape);
+  if (!row || count == 0)
+    return;
+  const poa_file_tensor *before = find_before(recorded, tensor);
   const float *ours = find_result(session, program, tensor->name, &have);
+  if (!ours && before) {
+    poa_tensor_to_f32(before, scratch);
+    ours = scratch;
+    have = count;
+  }
   if (!ours || have < count) {
     report(v, tensor->name, INFINITY, row->limit * scale, false);
     printf("    %s\n", ours ? "the step's result is smaller" : "the step has no such result");
@@ -118,10 +134,7 @@ static void compare_tensor(verdict *v, const poa_case *recorded, const poa_sessi
   float *expected = scratch + count;
   poa_tensor_to_f32(tensor, expected);
   compare(v, tensor->name, ours, expected, count, row->limit, scale);
-  const poa_file_tensor *before = strncmp(tensor->name, "new_", 4) == 0
-                                      ? poa_safetensors_find(recorded->file, tensor->name + 4)
-                                      : NULL;
-  if (before && strcmp(row->prefix, "new_") == 0 && poa_plan_elements(before->shape) == count)
+  if (before && strcmp(row->prefix, "new_") == 0)
     compare_change(v, tensor->name, ours, expected, before, count, scale, scratch);
 }
 
