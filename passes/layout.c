@@ -12,7 +12,6 @@
  * is not met, write_layout.c copies. A value that nobody places gets a buffer of its own. */
 #include <limits.h>
 
-#include "passes/internal.h"
 #include "passes/layout.h"
 #include "passes/passes.h"
 #include "passes/strides.h"
@@ -192,14 +191,19 @@ static void place_node(state *s, poa_value value) {
     place_alone(s, value);
 }
 
-static bool has_kernels(const poa_graph *graph) {
-  for (poa_value v = 0; v < graph->node_count; v++)
-    if (graph->nodes[v].kernel >= 0)
-      return true;
-  return false;
+bool poa_graph_is_fused(const poa_graph *graph) {
+  for (poa_value v = 0; v < graph->node_count; v++) {
+    const poa_node *node = &graph->nodes[v];
+    bool moves_nothing = poa_is_view(node->op) || node->op == POA_OP_concat ||
+                         poa_op_is(node->op, POA_FLAG_ROOT) ||
+                         (poa_op_is(node->op, POA_FLAG_LEAF) && node->op != POA_OP_iota);
+    if (node->kernel < 0 && !moves_nothing)
+      return false;
+  }
+  return true;
 }
 
-static bool has_storage(const poa_graph *graph) {
+bool poa_graph_has_storage(const poa_graph *graph) {
   for (poa_value v = 0; v < graph->node_count; v++)
     if (graph->nodes[v].storage.root != POA_NO_VALUE)
       return true;
@@ -222,8 +226,10 @@ static bool has_storage(const poa_graph *graph) {
  * kernels, in their order. Breaks: kernel numbers, where copies come between. */
 poa_status poa_layout(poa_graph *graph, const poa_options *options, poa_error *error) {
   (void)options;
-  if (has_storage(graph) || (graph->node_count && !has_kernels(graph) && graph->arena_bytes >= 0))
+  if (poa_graph_has_storage(graph))
     return poa_fail(error, POA_BAD_INPUT, "layout: %s has storage already", graph->name);
+  if (!poa_graph_is_fused(graph))
+    return poa_fail(error, POA_BAD_INPUT, "layout: %s has no kernels; run fuse first", graph->name);
   poa_arena *scratch = poa_arena_create();
   if (!scratch)
     return poa_fail(error, POA_NO_MEMORY, "no memory to lay out %s", graph->name);

@@ -26,6 +26,12 @@ typedef struct poa_layout_state {
   poa_spot *spots;
 } poa_layout_state;
 
+/* layout.c */
+
+/* Whether all that computes is in a kernel, and whether something has storage. */
+bool poa_graph_is_fused(const poa_graph *graph);
+bool poa_graph_has_storage(const poa_graph *graph);
+
 /* choose_strides.c: dense strides in an order of axes that spares copies. */
 void poa_choose_strides(const poa_layout_state *s, poa_value value, int64_t *stride);
 

@@ -1,7 +1,7 @@
 /* schedule.c: when each kernel runs and where each buffer lies in the arena. The steps are
  * in order_kernels.c, reuse_in_place.c and place_buffers.c. */
 #include "passes/schedule.h"
-#include "passes/internal.h"
+#include "passes/layout.h"
 #include "passes/passes.h"
 #include "passes/place_buffers.h"
 #include "passes/strides.h"
@@ -72,10 +72,7 @@ static poa_status place(poa_graph *graph, const poa_lifetime *lifetimes, poa_are
 }
 
 static bool is_laid_out(const poa_graph *graph) {
-  for (poa_value v = 0; v < graph->node_count; v++)
-    if (graph->nodes[v].kernel >= 0 && graph->nodes[v].storage.root != POA_NO_VALUE)
-      return true;
-  return count_kernels(graph) == 0;
+  return graph->node_count == 0 || (poa_graph_is_fused(graph) && poa_graph_has_storage(graph));
 }
 
 /* Puts the kernels into the order in which they run and the buffers into the arena.
@@ -94,6 +91,8 @@ static bool is_laid_out(const poa_graph *graph) {
  * Breaks: kernel numbers; owners of buffers, where a result lies over an operand. */
 poa_status poa_schedule(poa_graph *graph, const poa_options *options, poa_error *error) {
   (void)options;
+  if (graph->arena_bytes >= 0)
+    return poa_fail(error, POA_BAD_INPUT, "schedule: %s has a schedule already", graph->name);
   if (!is_laid_out(graph))
     return poa_fail(error, POA_BAD_INPUT,
                     "schedule: values of %s are stored nowhere; run layout "
