@@ -83,7 +83,8 @@ static void reorder(poa_fusion *f, const int *group) {
   for (int k = 0; k < count; k++)
     position[k] = starts[group[k]]++;
   poa_fused_kernel *old = poa_arena_alloc(f->scratch, (size_t)count * sizeof *old + 1);
-  memcpy(old, f->kernels, (size_t)count * sizeof *old);
+  if (count)
+    memcpy(old, f->kernels, (size_t)count * sizeof *old);
   for (int k = 0; k < count; k++)
     f->kernels[position[k]] = old[k];
   for (uint32_t i = 0; i < f->count; i++)
