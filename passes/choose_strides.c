@@ -42,15 +42,15 @@ static void propose(candidates *c, const poa_value *path, int length) {
 }
 
 static void collect(candidates *c, poa_value value, poa_value *path, int length) {
-  POA_FOR_EACH_USER(&c->state->users, value, u) {
-    const poa_node *user = poa_node_of(c->state->graph, *u);
+  for (uint32_t u = c->state->users.first[value]; u < c->state->users.first[value + 1]; u++) {
+    const poa_node *user = poa_node_of(c->state->graph, c->state->users.list[u]);
     if (user->kernel >= 0 || length == MOST_DEPTH ||
         (user->op != POA_OP_transpose && user->op != POA_OP_reshape))
       continue;
-    path[length] = *u;
+    path[length] = c->state->users.list[u];
     if (user->op == POA_OP_transpose)
       propose(c, path, length + 1);
-    collect(c, *u, path, length + 1);
+    collect(c, c->state->users.list[u], path, length + 1);
   }
 }
 
@@ -83,15 +83,15 @@ static int64_t cost(const poa_layout_state *state, poa_value value, const poa_st
                     int depth) {
   const poa_type *type = &poa_node_of(state->graph, value)->type;
   int64_t sum = 0;
-  POA_FOR_EACH_USER(&state->users, value, u) {
-    const poa_node *user = poa_node_of(state->graph, *u);
+  for (uint32_t u = state->users.first[value]; u < state->users.first[value + 1]; u++) {
+    const poa_node *user = poa_node_of(state->graph, state->users.list[u]);
     poa_storage view;
     if (user->kernel >= 0 || !poa_is_view(user->op))
       sum += reading_cost(state, user, value, s);
     else if (!poa_view_storage(user, type, s, &view))
       sum += 2 * poa_type_bytes(type);
     else if (depth < MOST_DEPTH)
-      sum += cost(state, *u, &view, depth + 1);
+      sum += cost(state, state->users.list[u], &view, depth + 1);
   }
   return sum;
 }

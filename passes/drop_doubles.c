@@ -37,11 +37,10 @@ void poa_drop_doubles(poa_fusion *f) {
     rename_operands(f, v, same);
     if (is_effect(poa_fused_op(f, v)))
       continue;
-    for (poa_value other = v; other-- > 0 && v - other <= NEAR;)
-      if (same_value(f, v, other)) {
-        same[v] = same[other];
+    for (poa_value back = 1; back <= NEAR && back <= v && same[v] == v; back++)
+      if (same_value(f, v, v - back)) {
+        same[v] = same[v - back];
         poa_fused(f, v)->live = false;
-        break;
       }
   }
 }

@@ -5,7 +5,7 @@
  * Sources: loop fusion as in Kennedy & McKinley, Maximizing Loop Parallelism and Improving
  * Data Locality via Loop Fusion and Distribution (1993), greedy over a topological order;
  * rematerialization of cheap values as in Briggs et al. (1992). */
-#include <assert.h>
+
 #include <string.h>
 
 #include "passes/fusion.h"

@@ -27,13 +27,13 @@ static const poa_node *node_at(const state *s, poa_value value) {
 /* The last kernel that reads the value from memory, other than for node `except`. */
 static int last_read(const state *s, poa_value value, poa_value except) {
   int last = -1;
-  POA_FOR_EACH_USER(&s->users, value, u) {
-    const poa_node *user = node_at(s, *u);
-    if (*u == except)
+  for (uint32_t u = s->users.first[value]; u < s->users.first[value + 1]; u++) {
+    const poa_node *user = node_at(s, s->users.list[u]);
+    if (s->users.list[u] == except)
       continue;
     int at = user->kernel >= 0           ? user->kernel
              : user->op == POA_OP_output ? END
-                                         : last_read(s, *u, except);
+                                         : last_read(s, s->users.list[u], except);
     last = at > last ? at : last;
   }
   return last;
@@ -45,16 +45,16 @@ static bool is_stored(const state *s, poa_value value) {
     return node->op == POA_OP_concat;
   if (poa_op_is(node->op, POA_FLAG_ROOT))
     return false;
-  POA_FOR_EACH_USER(&s->users, value, u)
-  if (node_at(s, *u)->kernel != node->kernel)
-    return true;
+  for (uint32_t u = s->users.first[value]; u < s->users.first[value + 1]; u++)
+    if (node_at(s, s->users.list[u])->kernel != node->kernel)
+      return true;
   return node->op == POA_OP_accumulate || node->op == POA_OP_scatter_add || node->op == POA_OP_call;
 }
 
 static bool shown(const state *s, poa_value value) {
-  POA_FOR_EACH_USER(&s->users, value, u)
-  if (node_at(s, *u)->op == POA_OP_output)
-    return true;
+  for (uint32_t u = s->users.first[value]; u < s->users.first[value + 1]; u++)
+    if (node_at(s, s->users.list[u])->op == POA_OP_output)
+      return true;
   return false;
 }
 

@@ -118,17 +118,17 @@ int64_t poa_place_buffers(poa_buffer *buffers, int count) {
   static int (*const orders[])(const void *, const void *) = {by_size, by_area, by_life};
   size_t room = (size_t)count + 1;
   placed *list = malloc(room * sizeof *list);
-  poa_buffer **order = malloc(room * sizeof *order);
+  poa_buffer **order = (poa_buffer **)malloc(room * sizeof *order);
   int64_t *best = malloc(room * sizeof *best), end = -1;
   if (!list || !order || !best)
     goto done;
   for (int i = 0; i < count; i++)
     order[i] = &buffers[i];
-  qsort(order, (size_t)count, sizeof *order, by_size);
+  qsort((void *)order, (size_t)count, sizeof *order, by_size);
   int large = worth_placing(order, count, poa_live_peak(buffers, count));
   for (int o = 0; o < 3; o++) {
     /* Small buffers stay at the end of `order`. */
-    qsort(order, (size_t)large, sizeof *order, orders[o]);
+    qsort((void *)order, (size_t)large, sizeof *order, orders[o]);
     int64_t its_end = place_in_order(list, order, large);
     if (end >= 0 && its_end >= end)
       continue;
@@ -146,7 +146,7 @@ int64_t poa_place_buffers(poa_buffer *buffers, int count) {
   }
 done:
   free(list);
-  free(order);
+  free((void *)order);
   free(best);
   return end;
 }

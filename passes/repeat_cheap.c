@@ -106,9 +106,6 @@ static void add_reader(readers *r, int kernel) {
     r->kernel[r->count++] = kernel;
 }
 
-#define FOR_EACH_TWIN(f, twin_, value)                                                             \
-  for (uint32_t twin_ = (value); twin_ != POA_FUSED_END; twin_ = poa_fused(f, twin_)->twin)
-
 static bool needs_memory(const poa_fused_node *user, poa_value value) {
   for (int o = 0; o < user->node->operand_count; o++)
     if (user->operands[o] == value && poa_fused_in_memory(user->node, o))
@@ -120,7 +117,7 @@ static readers readers_of(const poa_fusion *f, poa_value value) {
   const poa_fused_node *n = poa_fused(f, value);
   readers r = {0};
   for (int u = 0; u < n->user_count; u++)
-    FOR_EACH_TWIN(f, t, n->users[u]) {
+    for (uint32_t t = n->users[u]; t != POA_FUSED_END; t = poa_fused(f, t)->twin) {
       const poa_fused_node *user = poa_fused(f, t);
       if (!user->live)
         continue;
@@ -155,7 +152,7 @@ static reach reach_down(const poa_fusion *f, poa_value value) {
   const poa_fused_node *n = poa_fused(f, value);
   reach r = {.last = -1, .stored = n->kernel == POA_FUSED_NONE};
   for (int u = 0; u < n->user_count; u++)
-    FOR_EACH_TWIN(f, t, n->users[u]) {
+    for (uint32_t t = n->users[u]; t != POA_FUSED_END; t = poa_fused(f, t)->twin) {
       const poa_fused_node *user = poa_fused(f, t);
       if (!user->live || (user->kernel == n->kernel && n->kernel >= 0))
         continue;
@@ -179,9 +176,9 @@ static reach reach_of(const poa_fusion *f, poa_value value) {
 static bool reads(const poa_fusion *f, int kernel, poa_value source) {
   const poa_fused_node *n = poa_fused(f, source);
   for (int u = 0; u < n->user_count; u++)
-    FOR_EACH_TWIN(f, t, n->users[u])
-  if (poa_fused(f, t)->live && poa_fused(f, t)->kernel == kernel)
-    return true;
+    for (uint32_t t = n->users[u]; t != POA_FUSED_END; t = poa_fused(f, t)->twin)
+      if (poa_fused(f, t)->live && poa_fused(f, t)->kernel == kernel)
+        return true;
   return false;
 }
 
@@ -221,7 +218,7 @@ static bool pays(const repeat *rep, poa_value value, const readers *r) {
 static void redirect(poa_fusion *f, poa_value value, poa_value twin, int kernel) {
   const poa_fused_node *n = poa_fused(f, value);
   for (int u = 0; u < n->user_count; u++)
-    FOR_EACH_TWIN(f, t, n->users[u]) {
+    for (uint32_t t = n->users[u]; t != POA_FUSED_END; t = poa_fused(f, t)->twin) {
       poa_fused_node *user = poa_fused(f, t);
       if (user->kernel != kernel || !user->live)
         continue;

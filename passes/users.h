@@ -14,9 +14,4 @@ typedef struct poa_users {
 /* Allocates in `arena`. */
 poa_users poa_find_users(const poa_graph *graph, poa_arena *arena);
 
-#define POA_FOR_EACH_USER(users, value, u)                                                         \
-  for (const poa_value *u = (users)->list + (users)->first[value],                                 \
-                       *u##_end = (users)->list + (users)->first[(value) + 1];                     \
-       u < u##_end; u++)
-
 #endif

@@ -161,7 +161,8 @@ static void write_in_kernel(writer *w, poa_value old, poa_value *operands, int k
 
 /* Writes the nodes first .. end-1, one kernel. Assigns done in place follow it. */
 static void write_kernel(writer *w, poa_value first, poa_value end) {
-  poa_value **operands = poa_arena_alloc(w->s->scratch, (end - first) * sizeof *operands);
+  poa_value **operands =
+      (poa_value **)poa_arena_alloc(w->s->scratch, (end - first) * sizeof *operands);
   for (poa_value v = first; v < end; v++)
     operands[v - first] = prepare_operands(w, v);
   int kernel = w->kernels++;
