@@ -165,7 +165,7 @@ static poa_value random_reshape(maker *m) {
 static poa_value random_transpose(maker *m) {
   poa_value x = pick(m);
   int rank = type_of(m, x).rank;
-  int64_t perm[POA_MAX_RANK];
+  int64_t perm[POA_MAX_RANK] = {0};
   for (int i = 0; i < rank; i++) {
     int k = draw(m, i + 1);
     perm[i] = perm[k];
