@@ -2,7 +2,7 @@
  *
  * Behind first walk, kernels remain apart that one pass over the data could serve:
  *
- *   sink       a kernel may move back to the first kernel that reads it. AdamW's
+ *   sink       a kernel may move back to the first kernel that reads it. A momentum's
  *              %a = mul %m, .. reads a parameter only and so opened a kernel early; it
  *              joins %b = add %a, (mul %g, ..)
  *   siblings   a kernel may move forward to any kernel behind all it reads. The sums over
