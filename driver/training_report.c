@@ -44,21 +44,25 @@ static poa_status evaluate_points(poa_session *session, const poa_dataset *train
   return status;
 }
 
-/* Without labels there is nothing to judge by, which is no failure of the run. */
+/* A network that cannot be judged, for want of labels or of finite features, is no failure of
+ * the run: its checkpoint is written. */
 static poa_status evaluate(poa_session *session, const char *data, judged *result,
                            poa_error *error) {
   poa_dataset *train = NULL, *test = NULL;
-  poa_error missing = {0};
-  poa_status status = POA_OK;
+  poa_error why = {0};
   if (!has_features(session->model))
     return POA_OK;
-  if (poa_open_labelled(data, &train, &test, &missing))
-    printf("no evaluation: %s\n", missing.message);
-  else
-    status = evaluate_points(session, train, test, result, error);
+  poa_status status = poa_open_labelled(data, &train, &test, &why);
+  if (status == POA_OK)
+    status = evaluate_points(session, train, test, result, &why);
   poa_dataset_free(train);
   poa_dataset_free(test);
-  return status;
+  if (status == POA_OK)
+    return POA_OK;
+  if (status != POA_BAD_INPUT)
+    return poa_fail(error, status, "%s", why.message);
+  printf("no evaluation: %s\n", why.message);
+  return POA_OK;
 }
 
 /* The series whose names begin with `prefix`. */
