@@ -21,8 +21,7 @@ typedef struct callee {
 
 static poa_worth unknown_callee(poa_elaborator *e, const poa_syntax *call) {
   int count = 0, modules = e->program->module_count;
-  const char **names =
-      poa_arena_alloc(e->arena, (size_t)(modules + poa_builtin_count) * sizeof *names);
+  const char **names = poa_new_names(e, modules + poa_builtin_count);
   for (int i = 0; i < modules; i++)
     names[count++] = e->program->modules[i]->name;
   for (int i = 0; i < poa_builtin_count; i++)
@@ -31,21 +30,17 @@ static poa_worth unknown_callee(poa_elaborator *e, const poa_syntax *call) {
                       poa_suggestion(e, call->text, names, count));
 }
 
-static bool find_callee(poa_elaborator *e, const poa_syntax *call, callee *found) {
-  *found = (callee){0};
+static callee find_callee(poa_elaborator *e, const poa_syntax *call) {
+  callee found = {0};
   const poa_worth *variable = poa_find_variable(e, call->text);
-  if (variable && variable->kind == VALUE_MODULE) {
-    found->definition = variable->module;
-    return true;
-  }
-  for (int i = 0; i < e->program->module_count && !found->definition; i++)
+  if (variable && variable->kind == VALUE_MODULE)
+    found.definition = variable->module;
+  for (int i = 0; i < e->program->module_count && !found.definition; i++)
     if (strcmp(e->program->modules[i]->name, call->text) == 0)
-      found->definition = e->program->modules[i];
-  if (!found->definition)
-    found->builtin = poa_find_builtin(call->text);
-  if (!found->definition && !found->builtin)
-    unknown_callee(e, call);
-  return found->definition || found->builtin;
+      found.definition = e->program->modules[i];
+  if (!found.definition)
+    found.builtin = poa_find_builtin(call->text);
+  return found;
 }
 
 /* The names of the arguments a callee takes, '?' marking those that may be left out. */
@@ -59,7 +54,7 @@ static int formal_names(poa_elaborator *e, const callee *target, const char **na
     return target->definition->formal_count;
   }
   int count = 0;
-  char *rest = poa_arena_text(e->arena, target->builtin->formals);
+  char *rest = poa_arena_text(e->arena, target->builtin ? target->builtin->formals : "");
   for (char *state, *word = strtok_r(rest, ", ", &state); word;
        word = strtok_r(NULL, ", ", &state)) {
     size_t length = strlen(word);
@@ -117,17 +112,18 @@ static bool gather_arguments(poa_elaborator *e, const poa_syntax *call, const ca
 
 static poa_worth apply(poa_elaborator *e, const poa_syntax *call, const callee *target,
                        const poa_worth *arguments) {
-  if (target->builtin)
+  const poa_definition *definition = target->definition;
+  if (!definition)
     return target->builtin->apply(e, call, arguments);
-  if (target->definition->external)
-    return poa_call_external(e, call, target->definition, arguments);
-  return poa_call_module(e, call, target->definition, arguments);
+  if (definition->external)
+    return poa_call_external(e, call, definition, arguments);
+  return poa_call_module(e, call, definition, arguments);
 }
 
 static poa_worth call_in(poa_elaborator *e, const poa_syntax *call, surroundings inner) {
-  callee target;
-  if (!find_callee(e, call, &target))
-    return poa_worth_error();
+  callee target = find_callee(e, call);
+  if (!target.definition && !target.builtin)
+    return unknown_callee(e, call);
   int formals = target.definition ? target.definition->formal_count : POA_MAX_BUILTIN_ARGUMENTS;
   if (formals > POA_MAX_ARGUMENTS)
     return poa_complain(e, call, "a module takes at most %d arguments", POA_MAX_ARGUMENTS);
@@ -180,7 +176,7 @@ static poa_worth evaluate_branch(poa_elaborator *e, const poa_syntax *branch) {
   int set = poa_find_set(e, branch->text);
   if (set < 0) {
     int count = e->program->set_count;
-    const char **names = poa_arena_alloc(e->arena, (size_t)(count + 1) * sizeof *names);
+    const char **names = poa_new_names(e, count);
     for (int i = 0; i < count; i++)
       names[i] = e->program->sets[i].name;
     return poa_complain(e, branch, "unknown parameter set '%s'%s", branch->text,

@@ -19,7 +19,7 @@ static bool duplicate_const(poa_elaborator *e, const poa_const *syntax) {
 }
 
 static void check_overrides(poa_elaborator *e) {
-  const char **names = poa_arena_alloc(e->arena, (size_t)(e->const_count + 1) * sizeof *names);
+  const char **names = poa_new_names(e, e->const_count);
   for (int i = 0; i < e->const_count; i++)
     names[i] = e->consts[i].syntax->name;
   for (int i = 0; i < e->program->override_count; i++) {

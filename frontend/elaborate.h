@@ -93,6 +93,8 @@ bool poa_charge(poa_elaborator *e, const poa_syntax *at, int64_t amount);
  * gave true is followed by poa_leave. */
 bool poa_enter(poa_elaborator *e, const poa_syntax *at);
 void poa_leave(poa_elaborator *e);
+/* An array of `count` names, in the arena. */
+const char **poa_new_names(poa_elaborator *e, int count);
 /* "; did you mean 'x'?" or "", in the arena. */
 const char *poa_suggestion(poa_elaborator *e, const char *name, const char *const *names,
                            int count);

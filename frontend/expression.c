@@ -60,6 +60,10 @@ void poa_leave(poa_elaborator *e) {
   e->depth--;
 }
 
+const char **poa_new_names(poa_elaborator *e, int count) {
+  return (const char **)poa_arena_alloc(e->arena, (size_t)(count + 1) * sizeof(const char *));
+}
+
 const char *poa_suggestion(poa_elaborator *e, const char *name, const char *const *names,
                            int count) {
   const char *nearest = poa_nearest(name, names, count);
@@ -72,7 +76,7 @@ static const char **visible_names(poa_elaborator *e, int *count) {
   int variables = e->frame ? e->frame->count : 0;
   int total =
       variables + e->const_count + e->lattice.count + program->set_count + program->module_count;
-  const char **names = poa_arena_alloc(e->arena, (size_t)(total + 1) * sizeof *names);
+  const char **names = poa_new_names(e, total);
   int n = 0;
   for (int i = 0; i < variables; i++)
     names[n++] = e->frame->variables[i].name;

@@ -86,8 +86,7 @@ static const char *declare(poa_elaborator *e, const poa_syntax *call,
   if (!fill_arguments(e, definition, arguments))
     return NULL;
   const poa_syntax_extern *external = definition->external;
-  const char **gradients =
-      poa_arena_alloc(e->arena, (size_t)(definition->formal_count + 1) * sizeof *gradients);
+  const char **gradients = poa_new_names(e, definition->formal_count);
   for (int i = 0; i < external->gradient_count && i < definition->formal_count; i++) {
     if (strcmp(external->gradients[i], "none") == 0)
       continue;

@@ -8,9 +8,9 @@
 void poa_push(poa_arena *arena, poa_pointers *list, const void *item) {
   if (list->count == list->capacity) {
     int capacity = list->capacity ? 2 * list->capacity : 4;
-    void **items = poa_arena_alloc(arena, (size_t)capacity * sizeof *items);
-    if (list->count)
-      memcpy(items, list->items, (size_t)list->count * sizeof *items);
+    void **items = (void **)poa_arena_alloc(arena, (size_t)capacity * sizeof *items);
+    for (int i = 0; i < list->count; i++)
+      items[i] = list->items[i];
     list->items = items;
     list->capacity = capacity;
   }
@@ -70,19 +70,21 @@ const poa_token *poa_expect_name(poa_parser *p, const char *what) {
   return token;
 }
 
-/* Appends one item to an array of the program that grows in the arena. */
+/* The array, with room for one item more; it grows in the arena. */
+static void *grown(poa_parser *p, void *array, int count, size_t item_size) {
+  if (count == MAX_ITEMS)
+    poa_parse_failure(p, poa_peek(p), "more than %d definitions of one kind", MAX_ITEMS);
+  if ((count & (count - 1)) != 0)
+    return array;
+  void *larger = poa_arena_alloc(p->arena, (size_t)(count ? 2 * count : 1) * item_size);
+  if (count)
+    memcpy(larger, array, (size_t)count * item_size);
+  return larger;
+}
+
 #define APPEND(array, count, item)                                                                 \
-  do {                                                                                             \
-    if ((count) == MAX_ITEMS)                                                                      \
-      poa_parse_failure(p, poa_peek(p), "more than %d definitions of one kind", MAX_ITEMS);        \
-    if (((count) & ((count) - 1)) == 0) {                                                          \
-      void *grown = poa_arena_alloc(p->arena, (size_t)((count) ? 2 * (count) : 1) * sizeof(item)); \
-      if (count)                                                                                   \
-        memcpy(grown, array, (size_t)(count) * sizeof(item));                                      \
-      array = grown;                                                                               \
-    }                                                                                              \
-    array[(count)++] = item;                                                                       \
-  } while (0)
+  ((array) = (__typeof__(array))grown(p, (void *)(array), count, sizeof *(array)),                 \
+   (array)[(count)++] = (item))
 
 static void parse_import(poa_parser *p, poa_program *program) {
   const poa_token *path = poa_peek(p);
@@ -194,6 +196,7 @@ static void parse_item_or_skip(poa_parser *p, poa_program *program) {
     parse_item(p, program);
   else
     skip_item(p);
+  p->recovery = NULL;
 }
 
 void poa_parse_file(poa_arena *arena, const char *file, const char *text,

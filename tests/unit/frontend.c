@@ -219,7 +219,7 @@ Test(frontend, parameters_are_those_of_the_recorded_network) {
     const poa_file_tensor *tensor = &file->tensors[i];
     char set[16], name[200];
     if (sscanf(tensor->name, "%15[a-z].%199s", set, name) != 2 ||
-        (strcmp(set, "student") && strcmp(set, "teacher")))
+        (strcmp(set, "student") != 0 && strcmp(set, "teacher") != 0))
       continue;
     recorded++;
     int index = poa_graph_find_parameter(graph, set, name);
@@ -351,7 +351,7 @@ static char *repeated(const char *before, const char *part, int times, const cha
   char *text = malloc(size), *at = stpcpy(text, before);
   for (int i = 0; i < times; i++)
     at = stpcpy(at, part);
-  strcpy(at, after);
+  stpcpy(at, after);
   return text;
 }
 
