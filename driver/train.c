@@ -90,8 +90,7 @@ static poa_status recall_flags(trainer *t, const poa_flags *given, poa_error *er
     status = poa_checkpoint_read_info(file, &info, error);
   if (status == POA_OK && given->override_count > 0)
     status = poa_fail(error, POA_BAD_INPUT,
-                      "a resumed run keeps the constants it was started with (%s): leave out --set "
-                      "and --steps",
+                      "a resumed run keeps the constants it was started with (%s): leave out --set",
                       *info.overrides ? info.overrides : "none were set");
   if (status == POA_OK && given->seed >= 0 && (uint64_t)given->seed != info.seed)
     status = poa_fail(error, POA_BAD_INPUT, "the run was started with --seed %" PRIu64, info.seed);
@@ -106,9 +105,6 @@ static poa_status recall_flags(trainer *t, const poa_flags *given, poa_error *er
 
 static poa_status prepare_flags(trainer *t, const poa_flags *given, poa_error *error) {
   t->flags = *given;
-  if (given->steps > 0 && t->flags.override_count < POA_MAX_OVERRIDES)
-    t->flags.overrides[t->flags.override_count++] =
-        poa_arena_format(t->arena, "steps=%" PRId64, given->steps);
   const char *slash = strrchr(given->arguments[0], '/');
   const char *base = slash ? slash + 1 : given->arguments[0];
   int length = (int)strcspn(base, ".");
@@ -127,9 +123,27 @@ static poa_status prepare_flags(trainer *t, const poa_flags *given, poa_error *e
   return status;
 }
 
+/* --steps sets the constant `steps`, where the model has one: schedules depend on it. */
+static poa_status load_model(trainer *t, poa_model **model, poa_error *error) {
+  poa_status status = poa_load_model(&t->flags, model, error);
+  bool sets = status == POA_OK && t->flags.steps > 0 && poa_model_has_const(*model, "steps");
+  if (!sets)
+    return status;
+  poa_model_free(*model);
+  *model = NULL;
+  if (t->flags.resume)
+    return poa_fail(error, POA_BAD_INPUT,
+                    "a resumed run keeps its number of steps: leave out --steps");
+  if (t->flags.override_count == POA_MAX_OVERRIDES)
+    return poa_fail(error, POA_BAD_INPUT, "more than %d constants set", POA_MAX_OVERRIDES);
+  t->flags.overrides[t->flags.override_count++] =
+      poa_arena_format(t->arena, "steps=%" PRId64, t->flags.steps);
+  return poa_load_model(&t->flags, model, error);
+}
+
 static poa_status open_model(trainer *t, poa_error *error) {
   poa_model *model;
-  poa_status status = poa_load_model(&t->flags, &model, error);
+  poa_status status = load_model(t, &model, error);
   if (status == POA_OK)
     status = poa_session_open(&t->session, model, &t->flags, error);
   if (status == POA_OK)
