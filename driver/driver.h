@@ -5,11 +5,11 @@
 #include "frontend/model.h"
 #include "passes/passes.h"
 #include "poa.h"
+#include "program/command_line.h"
 
 /* flags.c: the command line, by getopt_long */
 
 #define POA_MAX_OVERRIDES 128
-#define POA_MAX_PLUGINS 16
 #define POA_MAX_ARGUMENTS 8
 
 typedef struct poa_flags {
@@ -17,8 +17,8 @@ typedef struct poa_flags {
   const char *arguments[POA_MAX_ARGUMENTS]; /* what is no flag, in order */
   int override_count;
   const char *overrides[POA_MAX_OVERRIDES]; /* --set NAME=VALUE, split at commas */
-  int plugin_count;
-  const char *plugins[POA_MAX_PLUGINS];
+  poa_texts sets;                           /* as given */
+  poa_texts plugins;
   const char *data, *out, *at, *entry, *after, *passes, *cpu, *cache;
   int64_t steps, threads, seed, every, limit; /* -1: not given */
   double scale;                               /* 1 if not given */
@@ -43,6 +43,9 @@ const poa_command *poa_find_command(const char *name);
 /* Parses argv[0..] after the command's name; strings belong to `arena` or argv. */
 poa_status poa_flags_parse(const poa_command *command, int argc, char **argv, poa_arena *arena,
                            poa_flags *flags, poa_error *error);
+/* Appends "a=1,b=[2,3]", split at the commas outside brackets and strings, to the overrides. */
+poa_status poa_overrides_split(const char *text, poa_arena *arena, poa_flags *flags,
+                               poa_error *error);
 /* Describes every flag that `command` takes, a line each. */
 void poa_flags_describe(const poa_command *command, FILE *out);
 
@@ -50,11 +53,6 @@ void poa_flags_describe(const poa_command *command, FILE *out);
 const char *poa_models_dir(void);
 /* Loads flags->arguments[0] with its overrides; errors are shown on stderr. */
 poa_status poa_load_model(const poa_flags *flags, poa_model **model, poa_error *error);
-
-/* points.c: points of a lattice as text, "width=256,depth=8" */
-poa_status poa_point_parse(const poa_lattice *lattice, const char *text, poa_point *point,
-                           poa_error *error);
-int poa_point_print(const poa_lattice *lattice, const poa_point *point, char *out, size_t size);
 
 /* Prints the message and gives the exit status: 1, or 130 for an interruption. */
 int poa_report_failure(const poa_error *error);

@@ -33,8 +33,9 @@ static poa_status open_run(evaluator *e, const poa_flags *given, poa_error *erro
     status = poa_checkpoint_read_info(e->file, &info, error);
   if (status)
     return status;
-  poa_run_flags(&info, e->arena, &e->flags);
-  status = poa_load_model(&e->flags, &model, error);
+  status = poa_run_flags(&info, e->arena, &e->flags, error);
+  if (status == POA_OK)
+    status = poa_load_model(&e->flags, &model, error);
   return status ? status : poa_session_open(&e->session, model, &e->flags, error);
 }
 

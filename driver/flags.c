@@ -1,62 +1,45 @@
 /* flags.c: the command line. One table says what each flag is; a command lists the
  * names of those it takes. */
-#include <errno.h>
-#include <getopt.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "driver/driver.h"
 
-typedef enum flag_kind {
-  FLAG_TEXT,
-  FLAG_COUNT,
-  FLAG_REAL,
-  FLAG_SWITCH,
-  FLAG_SET,
-  FLAG_PLUGIN
-} flag_kind;
-
-typedef struct flag_row {
-  const char *name;
-  flag_kind kind;
-  size_t offset;
-  int64_t smallest; /* of a count */
-  const char *value, *description;
-} flag_row;
-
 #define FIELD(name) offsetof(poa_flags, name)
 
-static const flag_row table[] = {
-    {"after", FLAG_TEXT, FIELD(after), 0, "PASS", "print the graph after this pass"},
-    {"all", FLAG_SWITCH, FIELD(all), 0, NULL, "every point of the lattice"},
-    {"at", FLAG_TEXT, FIELD(at), 0, "NAME=N,..", "a point of the lattice, as width=256,depth=8"},
-    {"cache", FLAG_TEXT, FIELD(cache), 0, "DIR", "keep compiled kernels here"},
-    {"cpu", FLAG_TEXT, FIELD(cpu), 0, "NAME",
+static const poa_flag_row table[] = {
+    {"after", POA_FLAG_TEXT, FIELD(after), 0, "PASS", "print the graph after this pass"},
+    {"all", POA_FLAG_SWITCH, FIELD(all), 0, NULL, "every point of the lattice"},
+    {"at", POA_FLAG_TEXT, FIELD(at), 0, "NAME=N,..",
+     "a point of the lattice, as width=256,depth=8"},
+    {"cache", POA_FLAG_TEXT, FIELD(cache), 0, "DIR", "keep compiled kernels here"},
+    {"cpu", POA_FLAG_TEXT, FIELD(cpu), 0, "NAME",
      "compile for this CPU (native, x86-64, x86-64-v3, x86-64-v4, ...)"},
-    {"data", FLAG_TEXT, FIELD(data), 0, "PATH", "images: a folder of IDX files or one IDX file"},
-    {"entry", FLAG_TEXT, FIELD(entry), 0, "NAME", "an entry of the description (default: step)"},
-    {"every", FLAG_COUNT, FIELD(every), 1, "N", "write a checkpoint every N steps"},
-    {"json", FLAG_SWITCH, FIELD(json), 0, NULL, "print JSON"},
-    {"knn", FLAG_SWITCH, FIELD(knn), 0, NULL, "k nearest neighbours (the default)"},
-    {"limit", FLAG_COUNT, FIELD(limit), 1, "N", "use at most N training images"},
-    {"list", FLAG_SWITCH, FIELD(list), 0, NULL, "list the passes"},
-    {"no-cache", FLAG_SWITCH, FIELD(no_cache), 0, NULL, "keep no compiled kernels on disk"},
-    {"out", FLAG_TEXT, FIELD(out), 0, "DIR", "the folder of the run"},
-    {"passes", FLAG_TEXT, FIELD(passes), 0, "A,B", "run these passes, in this order"},
-    {"plugin", FLAG_PLUGIN, FIELD(plugins), 0, "PATH",
+    {"data", POA_FLAG_TEXT, FIELD(data), 0, "PATH",
+     "images: a folder of IDX files or one IDX file"},
+    {"entry", POA_FLAG_TEXT, FIELD(entry), 0, "NAME",
+     "an entry of the description (default: step)"},
+    {"every", POA_FLAG_COUNT, FIELD(every), 1, "N", "write a checkpoint every N steps"},
+    {"json", POA_FLAG_SWITCH, FIELD(json), 0, NULL, "print JSON"},
+    {"knn", POA_FLAG_SWITCH, FIELD(knn), 0, NULL, "k nearest neighbours (the default)"},
+    {"limit", POA_FLAG_COUNT, FIELD(limit), 1, "N", "use at most N training images"},
+    {"list", POA_FLAG_SWITCH, FIELD(list), 0, NULL, "list the passes"},
+    {"no-cache", POA_FLAG_SWITCH, FIELD(no_cache), 0, NULL, "keep no compiled kernels on disk"},
+    {"out", POA_FLAG_TEXT, FIELD(out), 0, "DIR", "the folder of the run"},
+    {"passes", POA_FLAG_TEXT, FIELD(passes), 0, "A,B", "run these passes, in this order"},
+    {"plugin", POA_FLAG_TEXTS, FIELD(plugins), 0, "PATH",
      "a shared library with functions that the description declares; may be repeated"},
-    {"print-after-all", FLAG_SWITCH, FIELD(print_after_all), 0, NULL,
+    {"print-after-all", POA_FLAG_SWITCH, FIELD(print_after_all), 0, NULL,
      "print the graph after each pass"},
-    {"probes", FLAG_SWITCH, FIELD(probes), 0, NULL, "keep the probes of the description"},
-    {"quiet", FLAG_SWITCH, FIELD(quiet), 0, NULL, "no progress line"},
-    {"resume", FLAG_SWITCH, FIELD(resume), 0, NULL, "go on from the run's checkpoint"},
-    {"scale", FLAG_REAL, FIELD(scale), 0, "X", "multiply the limits by X"},
-    {"seed", FLAG_COUNT, FIELD(seed), 0, "N", "of all randomness (default: 0)"},
-    {"set", FLAG_SET, FIELD(overrides), 0, "NAME=VALUE,..", "other values for constants"},
-    {"steps", FLAG_COUNT, FIELD(steps), 1, "N", "how many steps"},
-    {"threads", FLAG_COUNT, FIELD(threads), 1, "N", "how many threads (default: one per core)"},
-    {"verify", FLAG_SWITCH, FIELD(verify), 0, NULL, "check the graph after each pass"},
+    {"probes", POA_FLAG_SWITCH, FIELD(probes), 0, NULL, "keep the probes of the description"},
+    {"quiet", POA_FLAG_SWITCH, FIELD(quiet), 0, NULL, "no progress line"},
+    {"resume", POA_FLAG_SWITCH, FIELD(resume), 0, NULL, "go on from the run's checkpoint"},
+    {"scale", POA_FLAG_REAL, FIELD(scale), 0, "X", "multiply the limits by X"},
+    {"seed", POA_FLAG_COUNT, FIELD(seed), 0, "N", "of all randomness (default: 0)"},
+    {"set", POA_FLAG_TEXTS, FIELD(sets), 0, "NAME=VALUE,..", "other values for constants"},
+    {"steps", POA_FLAG_COUNT, FIELD(steps), 1, "N", "how many steps"},
+    {"threads", POA_FLAG_COUNT, FIELD(threads), 1, "N", "how many threads (default: one per core)"},
+    {"verify", POA_FLAG_SWITCH, FIELD(verify), 0, NULL, "check the graph after each pass"},
 };
 enum { ROW_COUNT = sizeof table / sizeof *table };
 
@@ -71,21 +54,20 @@ static bool listed(const char *list, const char *name) {
   return false;
 }
 
-static int accepted_rows(const poa_command *command, const flag_row **rows) {
+static int accepted_rows(const poa_command *command, poa_flag_row *rows) {
   int count = 0;
   for (int i = 0; i < ROW_COUNT; i++)
     if (listed(command->accepted, table[i].name))
-      rows[count++] = &table[i];
+      rows[count++] = table[i];
   return count;
 }
 
-/* "a=1,b=[2,3]" at the commas outside brackets and strings. */
-static poa_status split_overrides(const char *text, poa_arena *arena, poa_flags *flags,
-                                  poa_error *error) {
-  char *copy = poa_arena_text(arena, text), *start = copy;
+poa_status poa_overrides_split(const char *text, poa_arena *arena, poa_flags *flags,
+                               poa_error *error) {
+  char *start = poa_arena_text(arena, text);
   int depth = 0;
   bool quoted = false;
-  for (char *at = copy;; at++) {
+  for (char *at = start;; at++) {
     quoted ^= *at == '"';
     depth += *at == '[' || *at == '(';
     depth -= *at == ']' || *at == ')';
@@ -103,68 +85,6 @@ static poa_status split_overrides(const char *text, poa_arena *arena, poa_flags 
   }
 }
 
-static poa_status read_count(const flag_row *row, const char *text, int64_t *result,
-                             poa_error *error) {
-  char *end;
-  errno = 0;
-  long long value = strtoll(text, &end, 10);
-  if (*end || end == text || errno || value < row->smallest)
-    return poa_fail(error, POA_BAD_INPUT, "--%s takes an integer from %lld up, not '%s'", row->name,
-                    (long long)row->smallest, text);
-  *result = value;
-  return POA_OK;
-}
-
-static poa_status read_real(const flag_row *row, const char *text, double *result,
-                            poa_error *error) {
-  char *end;
-  double value = strtod(text, &end);
-  if (*end || end == text || !(value > 0 && value < 1e30))
-    return poa_fail(error, POA_BAD_INPUT, "--%s takes a number above 0, not '%s'", row->name, text);
-  *result = value;
-  return POA_OK;
-}
-
-static poa_status store(const flag_row *row, const char *text, poa_arena *arena, poa_flags *flags,
-                        poa_error *error) {
-  void *field = (char *)flags + row->offset;
-  switch (row->kind) {
-  case FLAG_TEXT:
-    *(const char **)field = text;
-    return POA_OK;
-  case FLAG_SWITCH:
-    *(bool *)field = true;
-    return POA_OK;
-  case FLAG_COUNT:
-    return read_count(row, text, field, error);
-  case FLAG_REAL:
-    return read_real(row, text, field, error);
-  case FLAG_SET:
-    return split_overrides(text, arena, flags, error);
-  case FLAG_PLUGIN:
-    if (flags->plugin_count == POA_MAX_PLUGINS)
-      return poa_fail(error, POA_BAD_INPUT, "more than %d plugins", POA_MAX_PLUGINS);
-    flags->plugins[flags->plugin_count++] = text;
-    return POA_OK;
-  }
-  return POA_OK;
-}
-
-static poa_status refuse_flag(const poa_command *command, const flag_row **rows, int count,
-                              const char *given, int option, poa_error *error) {
-  if (option == ':')
-    return poa_fail(error, POA_BAD_INPUT, "%s takes a value; see: poa help %s", given,
-                    command->name);
-  const char *names[ROW_COUNT];
-  for (int i = 0; i < count; i++)
-    names[i] = rows[i]->name;
-  const char *bare = given + strspn(given, "-");
-  const char *nearest = poa_nearest(bare, names, count);
-  return poa_fail(error, POA_BAD_INPUT, "poa %s does not know the flag %s%s%s%s; see: poa help %s",
-                  command->name, given, nearest ? ", did you mean --" : "", nearest ? nearest : "",
-                  nearest ? "?" : "", command->name);
-}
-
 static poa_status check_arguments(const poa_command *command, const poa_flags *flags,
                                   poa_error *error) {
   if (flags->argument_count >= command->min_arguments &&
@@ -173,40 +93,37 @@ static poa_status check_arguments(const poa_command *command, const poa_flags *f
   return poa_fail(error, POA_BAD_INPUT, "usage: %s", command->usage);
 }
 
-poa_status poa_flags_parse(const poa_command *command, int argc, char **argv, poa_arena *arena,
-                           poa_flags *flags, poa_error *error) {
-  const flag_row *rows[ROW_COUNT];
-  struct option options[ROW_COUNT + 1] = {{0}};
-  int count = accepted_rows(command, rows);
-  for (int i = 0; i < count; i++)
-    options[i] = (struct option){
-        rows[i]->name, rows[i]->kind == FLAG_SWITCH ? no_argument : required_argument, NULL, i + 1};
-  *flags =
-      (poa_flags){.steps = -1, .threads = -1, .seed = -1, .every = -1, .limit = -1, .scale = 1};
-  opterr = 0;
-  optind = 0;
-  for (int option; (option = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
-    if (option < 1 || option > count)
-      return refuse_flag(command, rows, count, argv[optind - 1], option, error);
-    poa_status status = store(rows[option - 1], optarg, arena, flags, error);
+/* Moves what was read to where the commands expect it. */
+static poa_status take_texts(const poa_command *command, const poa_texts *arguments,
+                             poa_arena *arena, poa_flags *flags, poa_error *error) {
+  if (arguments->count > POA_MAX_ARGUMENTS)
+    return poa_fail(error, POA_BAD_INPUT, "usage: %s", command->usage);
+  for (int i = 0; i < arguments->count; i++)
+    flags->arguments[flags->argument_count++] = arguments->text[i];
+  for (int i = 0; i < flags->sets.count; i++) {
+    poa_status status = poa_overrides_split(flags->sets.text[i], arena, flags, error);
     if (status)
       return status;
-  }
-  for (; optind < argc; optind++) {
-    if (flags->argument_count == POA_MAX_ARGUMENTS)
-      return poa_fail(error, POA_BAD_INPUT, "usage: %s", command->usage);
-    flags->arguments[flags->argument_count++] = argv[optind];
   }
   return check_arguments(command, flags, error);
 }
 
+poa_status poa_flags_parse(const poa_command *command, int argc, char **argv, poa_arena *arena,
+                           poa_flags *flags, poa_error *error) {
+  poa_flag_row rows[ROW_COUNT];
+  poa_texts arguments;
+  poa_command_line line = {.program = poa_arena_format(arena, "poa %s", command->name),
+                           .help = poa_arena_format(arena, "poa help %s", command->name),
+                           .row_count = accepted_rows(command, rows),
+                           .rows = rows};
+  *flags =
+      (poa_flags){.steps = -1, .threads = -1, .seed = -1, .every = -1, .limit = -1, .scale = 1};
+  poa_status status = poa_command_line_parse(&line, argc, argv, flags, &arguments, error);
+  return status ? status : take_texts(command, &arguments, arena, flags, error);
+}
+
 void poa_flags_describe(const poa_command *command, FILE *out) {
-  const flag_row *rows[ROW_COUNT];
-  int count = accepted_rows(command, rows);
-  for (int i = 0; i < count; i++) {
-    char left[64];
-    snprintf(left, sizeof left, "--%s%s%s", rows[i]->name, rows[i]->value ? " " : "",
-             rows[i]->value ? rows[i]->value : "");
-    fprintf(out, "  %-24s %s\n", left, rows[i]->description);
-  }
+  poa_flag_row rows[ROW_COUNT];
+  poa_command_line line = {.rows = rows, .row_count = accepted_rows(command, rows)};
+  poa_command_line_describe(&line, out);
 }

@@ -41,33 +41,13 @@ bool poa_run_folder_has_checkpoint(const poa_run_folder *folder) {
   return stat(folder->checkpoint, &status) == 0;
 }
 
-/* "a=1,b=[2,3]" at the commas outside brackets and quotes. */
-static void split(char *text, poa_flags *flags) {
-  int depth = 0;
-  bool quoted = false;
-  flags->override_count = 0;
-  for (char *start = text, *at = text; *start; at++) {
-    quoted ^= *at == '"';
-    depth += *at == '[';
-    depth -= *at == ']';
-    bool separator = *at == ',' && depth == 0 && !quoted;
-    if (*at && !separator)
-      continue;
-    bool last = !*at;
-    *at = '\0';
-    if (flags->override_count < POA_MAX_OVERRIDES)
-      flags->overrides[flags->override_count++] = start;
-    if (last)
-      return;
-    start = at + 1;
-  }
-}
-
-void poa_run_flags(const poa_checkpoint_info *info, poa_arena *arena, poa_flags *flags) {
+poa_status poa_run_flags(const poa_checkpoint_info *info, poa_arena *arena, poa_flags *flags,
+                         poa_error *error) {
   flags->arguments[0] = poa_arena_text(arena, info->model);
   flags->argument_count = 1;
   flags->seed = (int64_t)info->seed;
-  split(poa_arena_text(arena, info->overrides), flags);
+  flags->override_count = 0;
+  return *info->overrides ? poa_overrides_split(info->overrides, arena, flags, error) : POA_OK;
 }
 
 const char *poa_join_overrides(const poa_flags *flags, poa_arena *arena) {

@@ -18,7 +18,8 @@ bool poa_run_folder_has_checkpoint(const poa_run_folder *folder);
 
 /* Sets flags as the run of an opened checkpoint had them: model, constants, seed. Strings belong
  * to `arena`. */
-void poa_run_flags(const poa_checkpoint_info *info, poa_arena *arena, poa_flags *flags);
+poa_status poa_run_flags(const poa_checkpoint_info *info, poa_arena *arena, poa_flags *flags,
+                         poa_error *error);
 /* "a=1,b=[2,3]": the overrides as one text of `arena`. */
 const char *poa_join_overrides(const poa_flags *flags, poa_arena *arena);
 

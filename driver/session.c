@@ -25,7 +25,7 @@ poa_status poa_session_open(poa_session *session, poa_model *model, const poa_fl
   if (status == POA_OK)
     status = open_library(session, flags, error);
   if (status == POA_OK)
-    status = poa_plugins_open(&session->plugins, flags->plugin_count, flags->plugins, error);
+    status = poa_plugins_open(&session->plugins, flags->plugins.count, flags->plugins.text, error);
   int threads = flags->threads > 0 ? (int)flags->threads : 0;
   if (status == POA_OK)
     status = poa_executor_create(&session->executor, threads, session->plugins, error);
@@ -91,10 +91,10 @@ static poa_status make_program(poa_session *session, poa_program_at *program, po
 
 poa_status poa_session_program(poa_session *session, const char *entry, const poa_point *point,
                                bool probes, poa_program_at **program, poa_error *error) {
-  size_t point_bytes = (size_t)poa_model_lattice(session->model)->count * sizeof point->value[0];
+  const poa_lattice *lattice = poa_model_lattice(session->model);
   for (poa_program_at *p = session->programs; p; p = p->next)
     if (strcmp(p->entry, entry) == 0 && p->probes == probes &&
-        memcmp(&p->point, point, point_bytes) == 0) {
+        poa_point_equal(lattice, &p->point, point)) {
       *program = p;
       return POA_OK;
     }

@@ -98,7 +98,7 @@ static poa_status recall_flags(trainer *t, const poa_flags *given, poa_error *er
     status = poa_fail(error, POA_BAD_INPUT, "the run in %s is of the model '%s', not '%s'",
                       t->folder.path, info.model, given->arguments[0]);
   if (status == POA_OK)
-    poa_run_flags(&info, t->arena, &t->flags);
+    status = poa_run_flags(&info, t->arena, &t->flags, error);
   poa_safetensors_close(file);
   return status;
 }

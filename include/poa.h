@@ -38,4 +38,7 @@ poa_status poa_fail(poa_error *error, poa_status status, const char *format, ...
 poa_status poa_context(poa_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* "Did you mean": the candidate nearest to `name` in edit distance, or NULL if none is near. */
+const char *poa_nearest(const char *name, const char *const *candidates, int count);
+
 #endif

@@ -1,5 +1,5 @@
-/* extent.c: integers and expressions of elastic names, and the lattice that the
- * names range over. 4*width over width in {384, 448, .. 1024} is such an expression.
+/* extent.c: integers and expressions of elastic names. 4*width over width in
+ * {384, 448, .. 1024} is such an expression.
  * Arithmetic saturates, so that absurd text gives absurd numbers, never undefined
  * behaviour; a division by zero gives zero (the readers of text refuse it). */
 #include <inttypes.h>
@@ -119,26 +119,6 @@ int64_t poa_extent_at(poa_extent extent, const poa_point *point) {
   return extent.expr ? evaluate(extent.expr, point) : extent.value;
 }
 
-poa_point poa_lattice_top(const poa_lattice *lattice) {
-  poa_point point = {0};
-  for (int i = 0; i < lattice->count; i++)
-    point.value[i] = lattice->name[i].max;
-  return point;
-}
-
-static int64_t values_of(const poa_elastic *name) {
-  if (name->step <= 0 || name->max < name->min)
-    return 1;
-  return add(subtract(name->max, name->min) / name->step, 1);
-}
-
-int64_t poa_lattice_size(const poa_lattice *lattice) {
-  int64_t size = 1;
-  for (int i = 0; i < lattice->count; i++)
-    size = multiply(size, values_of(&lattice->name[i]));
-  return size;
-}
-
 /* Point `index` of those that vary the names of `mask`; the others are at the top. */
 static poa_point masked_point(const poa_lattice *lattice, unsigned mask, int64_t index) {
   poa_point point = poa_lattice_top(lattice);
@@ -146,26 +126,10 @@ static poa_point masked_point(const poa_lattice *lattice, unsigned mask, int64_t
     const poa_elastic *name = &lattice->name[i];
     if (!(mask >> i & 1))
       continue;
-    point.value[i] = name->min + index % values_of(name) * name->step;
-    index /= values_of(name);
+    point.value[i] = name->min + index % poa_elastic_values(name) * name->step;
+    index /= poa_elastic_values(name);
   }
   return point;
-}
-
-poa_point poa_lattice_point(const poa_lattice *lattice, int64_t index) {
-  return masked_point(lattice, ~0u, index);
-}
-
-bool poa_lattice_contains(const poa_lattice *lattice, const poa_point *point) {
-  for (int i = 0; i < lattice->count; i++) {
-    const poa_elastic *name = &lattice->name[i];
-    int64_t value = point->value[i];
-    if (value < name->min || value > name->max)
-      return false;
-    if (name->step > 0 && (value - name->min) % name->step != 0)
-      return false;
-  }
-  return true;
 }
 
 static bool same_expr(const poa_expr *a, const poa_expr *b) {
@@ -197,7 +161,7 @@ static bool everywhere(const poa_lattice *lattice, poa_extent a, poa_extent b,
   unsigned mask = names_in(a.expr) | names_in(b.expr);
   int64_t points = 1;
   for (int i = 0; i < lattice->count; i++)
-    points = mask >> i & 1 ? multiply(points, values_of(&lattice->name[i])) : points;
+    points = mask >> i & 1 ? multiply(points, poa_elastic_values(&lattice->name[i])) : points;
   int64_t stride = 1 + (points - 1) / MAX_POINTS;
   for (int64_t i = 0; i < points; i = add(i, stride)) {
     poa_point point = masked_point(lattice, mask, i);

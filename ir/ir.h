@@ -17,9 +17,9 @@
 #include <stdio.h>
 
 #include "poa.h"
+#include "runtime/lattice.h"
 
 #define POA_MAX_RANK 8
-#define POA_MAX_ELASTIC 8
 
 /* arena.c: memory that is freed all at once */
 
@@ -36,24 +36,6 @@ char *poa_arena_format(poa_arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* extent.c: integers and expressions of elastic names */
-
-/* An elastic name ranges over min, min+step, .. max. */
-typedef struct poa_elastic {
-  const char *name;
-  int64_t min, max, step;
-} poa_elastic;
-
-/* The names of a model and how often small networks are sampled (objective.md). */
-typedef struct poa_lattice {
-  int count;
-  poa_elastic name[POA_MAX_ELASTIC];
-  double select_scale;
-} poa_lattice;
-
-/* A value for each name of the lattice. */
-typedef struct poa_point {
-  int64_t value[POA_MAX_ELASTIC];
-} poa_point;
 
 typedef enum poa_expr_kind {
   POA_EXPR_INT,
@@ -84,11 +66,6 @@ static inline poa_extent poa_known(int64_t value) {
 poa_extent poa_extent_combine(poa_arena *arena, poa_expr_kind kind, poa_extent a, poa_extent b);
 poa_extent poa_extent_name(poa_arena *arena, int index);
 int64_t poa_extent_at(poa_extent extent, const poa_point *point);
-poa_point poa_lattice_top(const poa_lattice *lattice);
-int64_t poa_lattice_size(const poa_lattice *lattice);
-/* Points in order, the first name outermost. */
-poa_point poa_lattice_point(const poa_lattice *lattice, int64_t index);
-bool poa_lattice_contains(const poa_lattice *lattice, const poa_point *point);
 /* Equal at every point of the lattice (structural check first). */
 bool poa_extent_equal(const poa_lattice *lattice, poa_extent a, poa_extent b);
 /* Writes "4*width" or "197"; returns the length as snprintf does. */
@@ -347,10 +324,5 @@ double poa_evaluate(poa_op op, const double *operands);
 /* What an element of that dtype holds: f32 rounded to float if asked, i32 truncated and
  * saturated (NaN is 0), bool 0 or 1. */
 double poa_to_dtype(double value, poa_dtype dtype, bool round_to_f32);
-
-/* nearest.c: "did you mean" */
-
-/* The candidate nearest to `name` in edit distance, or NULL if none is near. */
-const char *poa_nearest(const char *name, const char *const *candidates, int count);
 
 #endif

@@ -1,9 +1,62 @@
-/* points.c: points of a lattice as the user writes them. */
+/* lattice.c: points of a lattice, by number and as the user writes them. */
+#include "runtime/lattice.h"
+
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "driver/driver.h"
+poa_point poa_lattice_top(const poa_lattice *lattice) {
+  poa_point point = {0};
+  for (int i = 0; i < lattice->count; i++)
+    point.value[i] = lattice->name[i].max;
+  return point;
+}
+
+int64_t poa_elastic_values(const poa_elastic *name) {
+  int64_t span;
+  if (name->step <= 0 || name->max < name->min)
+    return 1;
+  if (__builtin_sub_overflow(name->max, name->min, &span))
+    return INT64_MAX;
+  span /= name->step;
+  return span < INT64_MAX ? span + 1 : span;
+}
+
+int64_t poa_lattice_size(const poa_lattice *lattice) {
+  int64_t size = 1;
+  for (int i = 0; i < lattice->count; i++)
+    if (__builtin_mul_overflow(size, poa_elastic_values(&lattice->name[i]), &size))
+      return INT64_MAX;
+  return size;
+}
+
+poa_point poa_lattice_point(const poa_lattice *lattice, int64_t index) {
+  poa_point point = {0};
+  for (int i = lattice->count - 1; i >= 0; i--) {
+    const poa_elastic *name = &lattice->name[i];
+    int64_t values = poa_elastic_values(name);
+    point.value[i] = name->min + index % values * name->step;
+    index /= values;
+  }
+  return point;
+}
+
+bool poa_lattice_contains(const poa_lattice *lattice, const poa_point *point) {
+  for (int i = 0; i < lattice->count; i++) {
+    const poa_elastic *name = &lattice->name[i];
+    int64_t value = point->value[i];
+    if (value < name->min || value > name->max)
+      return false;
+    if (name->step > 0 && (value - name->min) % name->step != 0)
+      return false;
+  }
+  return true;
+}
+
+bool poa_point_equal(const poa_lattice *lattice, const poa_point *a, const poa_point *b) {
+  return memcmp(a, b, (size_t)lattice->count * sizeof a->value[0]) == 0;
+}
 
 int poa_point_print(const poa_lattice *lattice, const poa_point *point, char *out, size_t size) {
   int length = 0;

@@ -2,7 +2,7 @@
  * (Levenshtein 1966); a name is near when a third of it at most has to change. */
 #include <string.h>
 
-#include "ir/ir.h"
+#include "poa.h"
 
 #define LONGEST 64
 
