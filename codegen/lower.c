@@ -322,6 +322,15 @@ static poa_status lower_parameters(lowering *l) {
   return POA_OK;
 }
 
+poa_status poa_lower_parameters(const poa_graph *graph, poa_arena *arena, poa_plan **plan,
+                                poa_error *error) {
+  poa_lowered lowered = {.plan = poa_arena_alloc(arena, sizeof *lowered.plan)};
+  lowering l = {.graph = graph, .arena = arena, .error = error, .out = &lowered};
+  *plan = lowered.plan;
+  lowered.plan->entry = graph->name;
+  return lower_parameters(&l);
+}
+
 static const poa_plan_source_argument *source_arguments(const lowering *l, const poa_input *input) {
   poa_plan_source_argument *out = allocate(l, input->argument_count, sizeof *out);
   for (int i = 0; i < input->argument_count; i++)

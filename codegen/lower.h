@@ -28,4 +28,8 @@ poa_status poa_lower_launches(const poa_graph *scheduled, const poa_target *targ
 poa_status poa_lower(const poa_graph *scheduled, poa_kernel_library *library, poa_arena *arena,
                      poa_plan **plan, poa_error *error);
 
+/* A plan of nothing but the graph's parameters, for a store of their first values. */
+poa_status poa_lower_parameters(const poa_graph *graph, poa_arena *arena, poa_plan **plan,
+                                poa_error *error);
+
 #endif

@@ -8,8 +8,13 @@
 
 #include "driver/driver.h"
 #include "passes/extract.h"
-#include "runtime/dataset.h"
+#include "runtime/normalization.h"
+#include "runtime/parameter_store.h"
 #include "runtime/safetensors.h"
+
+/* Keys of an extracted file's metadata, beside those of checkpoint.h. */
+#define POA_KEY_POINT "point"   /* "width=64,depth=3" */
+#define POA_KEY_SOURCE "source" /* the run, and the set */
 
 typedef struct poa_deployment {
   poa_flags flags; /* the user's, with the description's path and the run's constants */
@@ -17,30 +22,37 @@ typedef struct poa_deployment {
   poa_safetensors *weights; /* NULL: none, first values are used */
   bool extracted;           /* `weights` are of a plain network, at `point` */
   poa_point point;
-  const char *set;    /* a run's: the parameter set to read, "teacher" or as --from says */
-  const char *source; /* where the weights are from, for metadata; "" if nowhere */
-  bool normalized;
-  poa_normalization normalization;
+  const char *overrides;      /* the constants set, as one text */
+  int64_t step;               /* of the run */
+  const char *source;         /* where the weights are from; "" if from nowhere */
+  const char *normalization;  /* of images, as text; "" if unknown */
+  poa_parameter_store *first; /* the first values, where there are no weights */
 } poa_deployment;
 
-/* Opens what flags->arguments[0] names, with the constants `extra` ("eval_batch=1", may be NULL)
- * set over everything else. Errors say what the file is and what was expected. Close with
- * poa_deployment_close, also after a failure. Strings belong to `arena`. */
-poa_status poa_deployment_open(poa_deployment *deployment, const poa_flags *flags,
-                               const char *extra, poa_arena *arena, poa_error *error);
+/* Opens what flags->arguments[0] names. Errors say what the file is and what was expected.
+ * Close with poa_deployment_close, also after a failure. Strings belong to `arena`. */
+poa_status poa_deployment_open(poa_deployment *deployment, const poa_flags *flags, poa_arena *arena,
+                               poa_error *error);
+/* The same, with inputs `images` of `entry` for `batch` of them: their first extent has to be a
+ * constant of the description, which is set. */
+poa_status poa_deployment_open_batch(poa_deployment *deployment, const poa_flags *flags,
+                                     const char *entry, int64_t batch, poa_arena *arena,
+                                     poa_error *error);
+/* Whether it is. */
+bool poa_deployment_has_batch(const poa_deployment *deployment, const char *entry);
 void poa_deployment_close(poa_deployment *deployment);
 
 /* The plain network of `entry` at `point`: a specialized graph in `arena`, and how its parameters
  * come from the elastic network's. */
-poa_status poa_deployment_plain(poa_deployment *deployment, const char *entry,
+poa_status poa_deployment_plain(const poa_deployment *deployment, const char *entry,
                                 const poa_point *point, poa_arena *arena, poa_graph **graph,
                                 poa_extraction *extraction, poa_error *error);
 /* The values of parameter `index` of the plain network, row-major, into `out`. Fails where the
  * weights lack it or have another shape. */
-poa_status poa_deployment_plain_values(const poa_deployment *deployment, const poa_graph *graph,
+poa_status poa_deployment_plain_values(const poa_deployment *deployment,
                                        const poa_extraction *extraction, int index, float *out,
                                        poa_error *error);
-/* The values of parameter `parameter` of an elastic graph (set and name of a run's). */
+/* The values of a parameter of the elastic network. */
 poa_status poa_deployment_values(const poa_deployment *deployment, const poa_parameter *parameter,
                                  float *out, poa_error *error);
 

@@ -20,9 +20,12 @@ typedef struct poa_flags {
   poa_texts sets;                           /* as given */
   poa_texts plugins;
   const char *data, *out, *at, *entry, *after, *passes, *cpu, *cache;
+  const char *output, *emit, *weights, *from, *init, *batch, *target, *all_to;
+  poa_texts points;                           /* every --at; `at` is the last */
   int64_t steps, threads, seed, every, limit; /* -1: not given */
   double scale;                               /* 1 if not given */
   bool resume, print_after_all, all, knn, json, list, quiet, verify, probes, no_cache;
+  bool multiversion, with_images, weights_external;
 } poa_flags;
 
 typedef struct poa_command {
@@ -54,11 +57,17 @@ const char *poa_models_dir(void);
 /* Loads flags->arguments[0] with its overrides; errors are shown on stderr. */
 poa_status poa_load_model(const poa_flags *flags, poa_model **model, poa_error *error);
 
+/* output_path.c: fails where `path` cannot become a file: no folder, no right to write there,
+ * something else in its place. */
+poa_status poa_check_writable(const char *path, poa_error *error);
+
 /* Prints the message and gives the exit status: 1, or 130 for an interruption. */
 int poa_report_failure(const poa_error *error);
 
 int poa_train(const poa_flags *flags);
 int poa_eval(const poa_flags *flags);
+int poa_extract_command(const poa_flags *flags);
+int poa_compile(const poa_flags *flags);
 int poa_ir(const poa_flags *flags);
 int poa_opt(const poa_flags *flags);
 int poa_info(const poa_flags *flags);

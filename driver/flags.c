@@ -10,6 +10,7 @@
 static const poa_flag_row table[] = {
     {"after", POA_FLAG_TEXT, FIELD(after), 0, "PASS", "print the graph after this pass"},
     {"all", POA_FLAG_SWITCH, FIELD(all), 0, NULL, "every point of the lattice"},
+    {"all-to", POA_FLAG_TEXT, FIELD(all_to), 0, "DIR", "every point of the lattice, into DIR"},
     {"at", POA_FLAG_TEXT, FIELD(at), 0, "NAME=N,..",
      "a point of the lattice, as width=256,depth=8"},
     {"cache", POA_FLAG_TEXT, FIELD(cache), 0, "DIR", "keep compiled kernels here"},
@@ -17,15 +18,23 @@ static const poa_flag_row table[] = {
      "compile for this CPU (native, x86-64, x86-64-v3, x86-64-v4, ...)"},
     {"data", POA_FLAG_TEXT, FIELD(data), 0, "PATH",
      "images: a folder of IDX files or one IDX file"},
+    {"emit", POA_FLAG_TEXT, FIELD(emit), 0, "WHAT",
+     "exe (the default), shared, object, llvm, asm or onnx"},
     {"entry", POA_FLAG_TEXT, FIELD(entry), 0, "NAME",
      "an entry of the description (default: step)"},
     {"every", POA_FLAG_COUNT, FIELD(every), 1, "N", "write a checkpoint every N steps"},
+    {"from", POA_FLAG_TEXT, FIELD(from), 0, "SET", "the parameter set to take (default: teacher)"},
+    {"init", POA_FLAG_TEXT, FIELD(init), 0, "FILE",
+     "start from these weights, a safetensors file with timm's or DINOv2's names"},
     {"json", POA_FLAG_SWITCH, FIELD(json), 0, NULL, "print JSON"},
     {"knn", POA_FLAG_SWITCH, FIELD(knn), 0, NULL, "k nearest neighbours (the default)"},
     {"limit", POA_FLAG_COUNT, FIELD(limit), 1, "N", "use at most N training images"},
     {"list", POA_FLAG_SWITCH, FIELD(list), 0, NULL, "list the passes"},
+    {"multiversion", POA_FLAG_SWITCH, FIELD(multiversion), 0, NULL,
+     "code for x86-64-v4 and x86-64-v3 in one program, which picks at start"},
     {"no-cache", POA_FLAG_SWITCH, FIELD(no_cache), 0, NULL, "keep no compiled kernels on disk"},
     {"out", POA_FLAG_TEXT, FIELD(out), 0, "DIR", "the folder of the run"},
+    {"output", POA_FLAG_TEXT, FIELD(output), 0, "FILE", "where to (-o FILE)"},
     {"passes", POA_FLAG_TEXT, FIELD(passes), 0, "A,B", "run these passes, in this order"},
     {"plugin", POA_FLAG_TEXTS, FIELD(plugins), 0, "PATH",
      "a shared library with functions that the description declares; may be repeated"},
@@ -38,8 +47,15 @@ static const poa_flag_row table[] = {
     {"seed", POA_FLAG_COUNT, FIELD(seed), 0, "N", "of all randomness (default: 0)"},
     {"set", POA_FLAG_TEXTS, FIELD(sets), 0, "NAME=VALUE,..", "other values for constants"},
     {"steps", POA_FLAG_COUNT, FIELD(steps), 1, "N", "how many steps"},
+    {"target", POA_FLAG_TEXT, FIELD(target), 0, "TRIPLE", "another machine, as aarch64-linux-gnu"},
     {"threads", POA_FLAG_COUNT, FIELD(threads), 1, "N", "how many threads (default: one per core)"},
     {"verify", POA_FLAG_SWITCH, FIELD(verify), 0, NULL, "check the graph after each pass"},
+    {"weights", POA_FLAG_TEXT, FIELD(weights), 0, "FILE",
+     "a run's folder, an extracted file, or a safetensors file with the model's names"},
+    {"weights-external", POA_FLAG_SWITCH, FIELD(weights_external), 0, NULL,
+     "leave the weights in a file beside the program"},
+    {"with-images", POA_FLAG_SWITCH, FIELD(with_images), 0, NULL,
+     "a program that reads JPEG and PNG files too"},
 };
 enum { ROW_COUNT = sizeof table / sizeof *table };
 
@@ -57,8 +73,12 @@ static bool listed(const char *list, const char *name) {
 static int accepted_rows(const poa_command *command, poa_flag_row *rows) {
   int count = 0;
   for (int i = 0; i < ROW_COUNT; i++)
-    if (listed(command->accepted, table[i].name))
-      rows[count++] = table[i];
+    if (listed(command->accepted, table[i].name)) {
+      rows[count] = table[i];
+      if (strcmp(table[i].name, "all-to") == 0) /* --all takes a folder where points are written */
+        rows[count].name = "all";
+      count++;
+    }
   return count;
 }
 
@@ -100,6 +120,8 @@ static poa_status take_texts(const poa_command *command, const poa_texts *argume
     return poa_fail(error, POA_BAD_INPUT, "usage: %s", command->usage);
   for (int i = 0; i < arguments->count; i++)
     flags->arguments[flags->argument_count++] = arguments->text[i];
+  if (flags->points.count)
+    flags->at = flags->points.text[flags->points.count - 1];
   for (int i = 0; i < flags->sets.count; i++) {
     poa_status status = poa_overrides_split(flags->sets.text[i], arena, flags, error);
     if (status)

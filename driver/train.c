@@ -30,6 +30,7 @@ typedef struct trainer {
   poa_feeder *feeder;
   poa_metrics *metrics;
   poa_progress *progress;
+  char normalization[100]; /* of the images, as text; "" if none are read */
   uint64_t seed;
   int64_t step, steps;
   int64_t skipped; /* steps that changed nothing */
@@ -75,7 +76,7 @@ static poa_status save_checkpoint(trainer *t, poa_error *error) {
       .seed = t->seed,
       .deck_position = t->step,
       .model = t->flags.arguments[0],
-      .recipe = "",
+      .normalization = t->normalization,
       .overrides = poa_join_overrides(&t->flags, t->arena),
   };
   return poa_checkpoint_save(t->folder.checkpoint, t->session.store, &info, error);
@@ -160,6 +161,18 @@ static poa_status fill_parameters(trainer *t, poa_error *error) {
   return poa_parameter_store_initialize(t->session.store, t->seed, 0, error);
 }
 
+/* How images are normalized goes into the checkpoint: a network is no use without it. */
+static void note_normalization(trainer *t, const poa_plan *plan) {
+  for (int i = 0; i < plan->input_count && !*t->normalization; i++) {
+    const poa_plan_shape *shape = &plan->inputs[i].shape;
+    if (shape->rank != 4 || (shape->dim[1] != 1 && shape->dim[1] != 3))
+      continue;
+    poa_normalization normalization = poa_dataset_normalization(t->data, (int)shape->dim[1]);
+    poa_normalization_print(&normalization, (int)shape->dim[1], t->normalization,
+                            sizeof t->normalization);
+  }
+}
+
 static poa_status start(trainer *t, poa_error *error) {
   poa_program_at *first;
   poa_status status = open_model(t, error);
@@ -167,6 +180,8 @@ static poa_status start(trainer *t, poa_error *error) {
     status = poa_dataset_open(&t->data, t->flags.data, "train", error);
   if (status == POA_OK)
     status = program_of(t, 0, &first, error);
+  if (status == POA_OK)
+    note_normalization(t, first->plan);
   if (status == POA_OK)
     status = fill_parameters(t, error);
   if (status == POA_OK)

@@ -2,7 +2,7 @@
 #ifndef POA_PASSES_EXTRACT_H
 #define POA_PASSES_EXTRACT_H
 
-#include "ir/ir.h"
+#include "passes/passes.h"
 
 /* A parameter of the plain network: `factor` times the first elements, along each axis, of
  * parameter number `source` of the elastic network. */
@@ -14,14 +14,15 @@ typedef struct poa_plain_parameter {
 } poa_plain_parameter;
 
 typedef struct poa_extraction {
+  const poa_parameter *elastic; /* the elastic network's table */
   int count;
-  poa_plain_parameter *parameters; /* in the arena of the graph */
+  poa_plain_parameter *parameters; /* in the arena of the graph, in the order of its new table */
 } poa_extraction;
 
-/* Cuts the plain network out of a specialized graph that only reads parameters: afterwards
- * graph->parameters are extraction->parameters, in the set "", nothing reads a prefix, and no
- * layer scales its input by max(in) / in. Fails where an entry updates parameters, or reads
- * two sets. */
-poa_status poa_extract(poa_graph *graph, poa_extraction *extraction, poa_error *error);
+/* Cuts the plain network out of a graph that only reads parameters, of one set, at the point of
+ * `options`: afterwards graph->parameters are extraction->parameters, in the set "", and no layer
+ * scales its input by max(in) / in. See extract.c. */
+poa_status poa_extract_parameters(poa_graph *graph, const poa_options *options,
+                                  poa_extraction *extraction, poa_error *error);
 
 #endif

@@ -16,6 +16,8 @@ typedef poa_status (*poa_pass)(poa_graph *graph, const poa_options *options, poa
 
 /* specialize.c: binds the elastic names; keep and ratio nodes go */
 poa_status poa_specialize(poa_graph *graph, const poa_options *options, poa_error *error);
+/* extract.c: a sub-network becomes a plain network with parameters of its own; see extract.h */
+poa_status poa_extract(poa_graph *graph, const poa_options *options, poa_error *error);
 /* differentiate.c, gradients.c: reverse mode; gradient and detach nodes go */
 poa_status poa_differentiate(poa_graph *graph, const poa_options *options, poa_error *error);
 /* expand.c: composite ops and mixed reductions become plain ones */
@@ -28,6 +30,13 @@ poa_status poa_fuse(poa_graph *graph, const poa_options *options, poa_error *err
 poa_status poa_layout(poa_graph *graph, const poa_options *options, poa_error *error);
 /* schedule.c: order of kernels, places of buffers, exact peak memory */
 poa_status poa_schedule(poa_graph *graph, const poa_options *options, poa_error *error);
+
+/* read_parameters.c: the table of parameters */
+
+/* Sets read[i] where the graph reads row i of its table. */
+void poa_mark_read_parameters(const poa_graph *graph, bool *read);
+/* Leaves only those rows in the table. A symbolic graph reads what some point reads. */
+void poa_drop_unread_parameters(poa_graph *graph);
 
 /* pipeline.c */
 

@@ -7,6 +7,7 @@
 
 const poa_pipeline_row poa_pipeline[] = {
     {"specialize", poa_specialize, "binds the elastic names to a point of the lattice"},
+    {"extract", poa_extract, "cuts out a plain network with parameters of its own"},
     {"differentiate", poa_differentiate, "writes gradients out as a backward sweep"},
     {"expand", poa_expand, "composite ops and mixed reductions become plain ones"},
     {"simplify", poa_simplify, "folds constants, merges equal nodes, algebra, dead code"},

@@ -76,10 +76,15 @@ poa_status poa_command_line_parse(const poa_command_line *line, int argc, char *
     options[i] = (struct option){
         line->rows[i].name, line->rows[i].kind == POA_FLAG_SWITCH ? no_argument : required_argument,
         NULL, i + 1};
+  int output = 0;
+  for (int i = 0; i < line->row_count; i++)
+    if (strcmp(line->rows[i].name, "output") == 0)
+      output = i + 1;
   arguments->count = 0;
   opterr = 0;
   optind = 0;
-  for (int option; (option = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
+  for (int option; (option = getopt_long(argc, argv, output ? ":o:" : ":", options, NULL)) != -1;) {
+    option = option == 'o' ? output : option;
     if (option < 1 || option > line->row_count)
       return refuse_flag(line, argv[optind - 1], option, error);
     poa_status status = store(&line->rows[option - 1], optarg, fields, error);

@@ -26,7 +26,7 @@ typedef enum poa_flag_kind {
 } poa_flag_kind;
 
 typedef struct poa_flag_row {
-  const char *name; /* without the two dashes */
+  const char *name; /* without the two dashes; "output" may also be given as -o */
   poa_flag_kind kind;
   size_t offset; /* of the field in the caller's struct */
   int64_t smallest;

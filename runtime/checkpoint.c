@@ -33,8 +33,8 @@ static poa_status write_tensors(const char *path, const poa_file_tensor *tensors
       {"seed", seed},
       {"deck_position", deck_position},
       {"model", or_empty(info->model)},
-      {"recipe", or_empty(info->recipe)},
       {"overrides", or_empty(info->overrides)},
+      {"normalization", or_empty(info->normalization)},
       {"version", POA_VERSION},
   };
   return poa_safetensors_write(path, count, tensors, sizeof metadata / sizeof *metadata, metadata,
@@ -107,11 +107,10 @@ poa_status poa_checkpoint_read_info(const poa_safetensors *file, poa_checkpoint_
   if (status == POA_OK)
     status = read_text(file, "model", &info->model, error);
   if (status == POA_OK)
-    status = read_text(file, "recipe", &info->recipe, error);
-  if (status == POA_OK)
     status = read_text(file, "overrides", &info->overrides, error);
   if (status == POA_OK)
     status = read_text(file, "version", &info->version, error);
+  info->normalization = or_empty(poa_safetensors_metadata(file, "normalization"));
   info->step = (int64_t)step;
   info->seed = seed;
   info->deck_position = (int64_t)deck_position;

@@ -7,6 +7,7 @@
 #define POA_RUNTIME_DATASET_H
 
 #include "runtime/image.h"
+#include "runtime/normalization.h"
 
 typedef struct poa_dataset {
   int64_t count;      /* images, at least 1 */
@@ -20,11 +21,6 @@ typedef struct poa_dataset {
   float grey_mean;    /* the same of the images turned grey */
   float grey_deviation;
 } poa_dataset;
-
-/* Per-channel mean and deviation to normalize with. */
-typedef struct poa_normalization {
-  float mean[3], deviation[3];
-} poa_normalization;
 
 /* Reads the "train" or "test" split at `path`. A single file has no splits: it is
  * read whatever the split, and has no labels. `path` may be NULL: the error then says

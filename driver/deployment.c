@@ -1,0 +1,264 @@
+/* deployment.c: see deployment.h. */
+#include "driver/deployment.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "codegen/lower.h"
+#include "driver/run_folder.h"
+
+static bool is_folder(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static bool is_weight_file(const char *path) {
+  size_t length = strlen(path);
+  const char *ending = ".safetensors";
+  return length > strlen(ending) && strcmp(path + length - strlen(ending), ending) == 0;
+}
+
+/* Opening */
+
+/* Opens the weights at `path`: a file, or the checkpoint of a run's folder. */
+static poa_status open_weights(poa_deployment *d, const char *path, poa_error *error) {
+  poa_run_folder folder;
+  if (!is_folder(path))
+    return poa_safetensors_open(&d->weights, path, error);
+  poa_status status = poa_run_folder_name(&folder, path, error);
+  if (status == POA_OK && !poa_run_folder_has_checkpoint(&folder))
+    status = poa_fail(error, POA_BAD_INPUT,
+                      "'%s' is no run: the folder has no checkpoint.safetensors", path);
+  return status ? status : poa_safetensors_open(&d->weights, folder.checkpoint, error);
+}
+
+static const char *metadata(const poa_deployment *d, const char *key) {
+  const char *text = d->weights ? poa_safetensors_metadata(d->weights, key) : NULL;
+  return text ? text : "";
+}
+
+/* What the weights say of themselves; a file of another program says nothing. */
+static void read_metadata(poa_deployment *d, const char *path, poa_arena *arena) {
+  d->extracted = *metadata(d, POA_KEY_SOURCE) != '\0';
+  d->normalization = poa_arena_text(arena, metadata(d, "normalization"));
+  d->step = strtoll(metadata(d, "step"), NULL, 10);
+  d->source = d->extracted ? poa_arena_text(arena, metadata(d, POA_KEY_SOURCE))
+              : d->weights ? poa_arena_text(arena, path)
+                           : "";
+}
+
+/* The description and constants that the weights were trained with, then the user's. */
+static poa_status recall_model(poa_deployment *d, const poa_flags *given, poa_arena *arena,
+                               poa_error *error) {
+  poa_status status = POA_OK;
+  const char *model = metadata(d, "model"), *overrides = metadata(d, "overrides");
+  if (!*model)
+    return poa_fail(error, POA_BAD_INPUT,
+                    "'%s' does not say what model it is of: give the description instead, and this "
+                    "file by --weights",
+                    given->arguments[0]);
+  d->flags.arguments[0] = poa_arena_text(arena, model);
+  d->flags.override_count = 0;
+  if (*overrides)
+    status = poa_overrides_split(overrides, arena, &d->flags, error);
+  for (int i = 0; i < given->override_count && status == POA_OK; i++)
+    status = poa_overrides_split(given->overrides[i], arena, &d->flags, error);
+  return status;
+}
+
+static poa_status read_point(poa_deployment *d, poa_error *error) {
+  const poa_lattice *lattice = poa_model_lattice(d->model);
+  poa_point asked;
+  poa_status status = poa_point_parse(lattice, metadata(d, POA_KEY_POINT), &d->point, error);
+  if (status)
+    return poa_context(error, "'%s'", d->weights->path);
+  if (!d->flags.at || strcmp(d->flags.at, "all") == 0)
+    return POA_OK;
+  status = poa_point_parse(lattice, d->flags.at, &asked, error);
+  if (status == POA_OK && !poa_point_equal(lattice, &asked, &d->point))
+    status = poa_fail(error, POA_BAD_INPUT,
+                      "'%s' is the plain network at %s: other points are in the run that it was "
+                      "extracted from",
+                      d->weights->path, metadata(d, POA_KEY_POINT));
+  return status;
+}
+
+/* Without weights: the first values of a run with seed 0. */
+static poa_status make_first_values(poa_deployment *d, poa_arena *arena, poa_error *error) {
+  poa_graph *graph;
+  poa_plan *plan;
+  poa_status status =
+      poa_model_graph(d->model, poa_model_entry_name(d->model, 0), arena, &graph, error);
+  if (status == POA_OK)
+    status = poa_lower_parameters(graph, arena, &plan, error);
+  if (status == POA_OK)
+    status = poa_parameter_store_create(&d->first, plan, error);
+  if (status == POA_OK)
+    status = poa_parameter_store_initialize(d->first, 0, 0, error);
+  return status;
+}
+
+/* `extra`: a constant to be set over everything else, or NULL. */
+static poa_status open(poa_deployment *d, const poa_flags *flags, const char *extra,
+                       poa_arena *arena, poa_error *error) {
+  const char *given = flags->arguments[0];
+  bool described = !is_folder(given) && !is_weight_file(given);
+  const char *path = flags->weights ? flags->weights : described ? NULL : given;
+  *d = (poa_deployment){.flags = *flags, .source = "", .normalization = ""};
+  poa_status status = path ? open_weights(d, path, error) : POA_OK;
+  if (status)
+    return status;
+  read_metadata(d, path, arena);
+  if (!described)
+    status = recall_model(d, flags, arena, error);
+  d->overrides = poa_join_overrides(&d->flags, arena);
+  if (status == POA_OK && extra)
+    status = poa_overrides_split(extra, arena, &d->flags, error);
+  if (status == POA_OK)
+    status = poa_load_model(&d->flags, &d->model, error);
+  if (status == POA_OK && d->extracted)
+    status = read_point(d, error);
+  if (status == POA_OK && !d->weights)
+    status = make_first_values(d, arena, error);
+  return status;
+}
+
+poa_status poa_deployment_open(poa_deployment *d, const poa_flags *flags, poa_arena *arena,
+                               poa_error *error) {
+  return open(d, flags, NULL, arena, error);
+}
+
+static const char *batch_constant(const poa_deployment *d, const char *entry) {
+  return poa_model_extent_const(d->model, entry, "images", 0);
+}
+
+bool poa_deployment_has_batch(const poa_deployment *d, const char *entry) {
+  return batch_constant(d, entry) != NULL;
+}
+
+poa_status poa_deployment_open_batch(poa_deployment *d, const poa_flags *flags, const char *entry,
+                                     int64_t batch, poa_arena *arena, poa_error *error) {
+  poa_status status = open(d, flags, NULL, arena, error);
+  const char *constant = status ? NULL : batch_constant(d, entry);
+  if (status == POA_OK && !constant)
+    status =
+        poa_fail(error, POA_BAD_INPUT,
+                 "the entry '%s' has no input 'images' whose first extent is a constant", entry);
+  if (status)
+    return status;
+  const char *extra = poa_arena_format(arena, "%s=%lld", constant, (long long)batch);
+  poa_deployment_close(d);
+  return open(d, flags, extra, arena, error);
+}
+
+void poa_deployment_close(poa_deployment *d) {
+  poa_parameter_store_free(d->first);
+  poa_safetensors_close(d->weights);
+  if (d->model)
+    poa_model_free(d->model);
+  *d = (poa_deployment){0};
+}
+
+poa_status poa_deployment_plain(const poa_deployment *d, const char *entry, const poa_point *point,
+                                poa_arena *arena, poa_graph **graph, poa_extraction *extraction,
+                                poa_error *error) {
+  poa_options options = {.point = *point, .has_point = true};
+  poa_status status = poa_model_graph(d->model, entry, arena, graph, error);
+  return status ? status : poa_extract_parameters(*graph, &options, extraction, error);
+}
+
+/* Values */
+
+static int write_shape(const int64_t *dim, int rank, char *out, size_t size) {
+  int used = snprintf(out, size, "[");
+  for (int i = 0; i < rank; i++)
+    used += snprintf(out + used, size - (size_t)used, "%s%lld", i ? "," : "", (long long)dim[i]);
+  return used + snprintf(out + used, size - (size_t)used, "]");
+}
+
+static poa_status check_shape(const poa_deployment *d, const poa_file_tensor *tensor,
+                              const poa_type *type, poa_error *error) {
+  int64_t dim[POA_MAX_RANK];
+  char expected[200], found[200];
+  bool same = tensor->shape.rank == type->rank;
+  for (int i = 0; i < type->rank; i++) {
+    dim[i] = type->dim[i].value;
+    same = same && tensor->shape.dim[i] == dim[i];
+  }
+  if (same)
+    return POA_OK;
+  write_shape(dim, type->rank, expected, sizeof expected);
+  write_shape(tensor->shape.dim, tensor->shape.rank, found, sizeof found);
+  return poa_fail(error, POA_BAD_INPUT,
+                  "'%s' does not fit the model: '%s' is %s, expected %s; were other constants set "
+                  "(--set) when it was trained?",
+                  d->weights->path, tensor->name, found, expected);
+}
+
+/* The tensor `name` as a run has it, SET.NAME, or as a file of plain weights has it. */
+static const poa_file_tensor *find_tensor(const poa_deployment *d, const char *set,
+                                          const char *name) {
+  char key[1100];
+  const char *chosen = d->flags.from ? d->flags.from : set;
+  snprintf(key, sizeof key, "%s%s%s", chosen, *chosen ? "." : "", name);
+  const poa_file_tensor *tensor = poa_safetensors_find(d->weights, key);
+  return tensor || d->flags.from ? tensor : poa_safetensors_find(d->weights, name);
+}
+
+static poa_status read_tensor(const poa_deployment *d, const char *set, const char *name,
+                              const poa_type *file_type, float *out, poa_error *error) {
+  const poa_file_tensor *tensor = find_tensor(d, set, name);
+  if (!tensor)
+    return poa_fail(error, POA_BAD_INPUT, "'%s' lacks '%s%s%s', which the model reads",
+                    d->weights->path, d->flags.from ? d->flags.from : "", d->flags.from ? "." : "",
+                    name);
+  poa_status status = check_shape(d, tensor, file_type, error);
+  if (status == POA_OK)
+    poa_tensor_to_f32(tensor, out);
+  return status;
+}
+
+poa_status poa_deployment_values(const poa_deployment *d, const poa_parameter *parameter,
+                                 float *out, poa_error *error) {
+  if (d->weights)
+    return read_tensor(d, parameter->set, parameter->name, &parameter->file_type, out, error);
+  const poa_plan_parameter *found = poa_parameter_store_find(
+      d->first, d->flags.from ? d->flags.from : parameter->set, parameter->name);
+  if (!found)
+    return poa_fail(error, POA_BAD_INPUT, "the model has no parameter '%s' in a set '%s'",
+                    parameter->name, d->flags.from);
+  memcpy(out, poa_parameter_store_values(d->first, found),
+         (size_t)poa_type_elements(parameter->type) * sizeof *out);
+  return POA_OK;
+}
+
+/* Copies the first elements along each axis, times `factor`. */
+static void cut(const float *whole, const poa_type *from, const poa_type *to, double factor,
+                float *out) {
+  int64_t index[POA_MAX_RANK] = {0}, count = poa_type_elements(*to);
+  for (int64_t i = 0; i < count; i++) {
+    int64_t at = 0;
+    for (int axis = 0; axis < to->rank; axis++)
+      at = at * from->dim[axis].value + index[axis];
+    out[i] = (float)(factor * (double)whole[at]);
+    for (int axis = to->rank - 1; axis >= 0 && ++index[axis] == to->dim[axis].value; axis--)
+      index[axis] = 0;
+  }
+}
+
+poa_status poa_deployment_plain_values(const poa_deployment *d, const poa_extraction *extraction,
+                                       int index, float *out, poa_error *error) {
+  const poa_plain_parameter *plain = &extraction->parameters[index];
+  if (d->extracted)
+    return read_tensor(d, "", plain->name, &plain->file_type, out, error);
+  const poa_parameter *elastic = &extraction->elastic[plain->source];
+  float *whole = malloc((size_t)poa_type_elements(elastic->type) * sizeof *whole);
+  if (!whole)
+    return poa_fail(error, POA_NO_MEMORY, "no memory for '%s'", elastic->name);
+  poa_status status = poa_deployment_values(d, elastic, whole, error);
+  if (status == POA_OK)
+    cut(whole, &elastic->type, &plain->type, plain->factor, out);
+  free(whole);
+  return status;
+}
