@@ -32,8 +32,8 @@ typedef struct poa_aot_library {
   const char *title; /* one line for the header: model, point, source */
   const poa_lowered *lowered;
   const poa_target *target;
-  const void *weights; /* the parameter space, to be put inside; NULL: the caller passes it */
-  const poa_normalization *normalization; /* for the header's comment; NULL: unknown */
+  const void *weights;       /* the parameter space, to be put inside; NULL: the caller passes it */
+  const char *normalization; /* of images, for the header; "" if unknown */
 } poa_aot_library;
 
 /* Writes the library to `path`, whole or not at all. LLVM and assembly text leave the weights

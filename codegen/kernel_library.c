@@ -10,15 +10,12 @@
  *   emit -> verify -> light passes -> object -> (cache) -> JIT linker -> address
  *
  * up to the object in parallel, one LLVM context per kernel and one target machine
- * per thread, because LLVM shares neither between threads. Emitters write vector code
- * themselves; the passes only tidy up, as LLJIT would run none. */
+ * per thread, because LLVM shares neither between threads. */
 #include "codegen/codegen.h"
 
-#include <llvm-c/Analysis.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
-#include <llvm-c/Transforms/PassBuilder.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,10 +23,8 @@
 #include <time.h>
 
 #include "codegen/emit.h"
+#include "codegen/module.h"
 #include "codegen/object_cache.h"
-
-#define SYMBOL_LENGTH 64
-#define LIGHT_PASSES "early-cse,instcombine<no-verify-fixpoint>"
 
 typedef struct kernel {
   poa_hash hash;
@@ -54,7 +49,7 @@ struct poa_kernel_library {
 typedef struct job {
   const poa_kernel_request *request;
   int64_t kernel;
-  char symbol[SYMBOL_LENGTH];
+  char symbol[POA_SYMBOL_LENGTH];
   LLVMMemoryBufferRef object;
   bool from_disk;
   poa_error error;
@@ -103,78 +98,19 @@ static int64_t find_or_add(poa_kernel_library *library, poa_hash hash) {
   return library->slots[slot] - 1;
 }
 
-/* The build defines it as a digest of codegen/, so that no kernel outlives its generator. */
-#ifndef POA_GENERATOR
-#define POA_GENERATOR "of unknown sources"
-#endif
-
-/* Everything but the key that generated code depends on. */
-static poa_hash hash_target(const poa_target *target) {
-  unsigned major, minor, patch;
-  LLVMGetVersion(&major, &minor, &patch);
-  char versions[160];
-  snprintf(versions, sizeof versions, "poa %s llvm %u.%u.%u", POA_GENERATOR, major, minor, patch);
-  poa_hash hash = poa_hash_text((poa_hash){{0, 0}}, versions);
-  hash = poa_hash_text(hash, target->triple);
-  hash = poa_hash_text(hash, target->cpu);
-  return poa_hash_text(hash, target->features);
-}
-
 /* Compilation. */
-
-static void record_diagnostic(LLVMDiagnosticInfoRef info, void *context) {
-  if (LLVMGetDiagInfoSeverity(info) != LLVMDSError)
-    return;
-  char *text = LLVMGetDiagInfoDescription(info);
-  poa_fail(context, POA_UNSUPPORTED, "LLVM: %s", text);
-  LLVMDisposeMessage(text);
-}
-
-static poa_status verify(LLVMModuleRef module, poa_error *error) {
-  char *message = NULL;
-  poa_status status = POA_OK;
-  if (LLVMVerifyModule(module, LLVMReturnStatusAction, &message))
-    status =
-        poa_fail(error, POA_UNSUPPORTED, "generated code is invalid, a bug of poa: %s", message);
-  LLVMDisposeMessage(message);
-  return status;
-}
-
-static poa_status run_passes(LLVMModuleRef module, LLVMTargetMachineRef machine, poa_error *error) {
-  LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
-  LLVMErrorRef failure = LLVMRunPasses(module, LIGHT_PASSES, machine, options);
-  LLVMDisposePassBuilderOptions(options);
-  if (!failure)
-    return POA_OK;
-  char *message = LLVMGetErrorMessage(failure);
-  poa_status status = poa_fail(error, POA_UNSUPPORTED, "LLVM's passes: %s", message);
-  LLVMDisposeErrorMessage(message);
-  return status;
-}
-
-static poa_status emit_object(LLVMModuleRef module, LLVMTargetMachineRef machine,
-                              LLVMMemoryBufferRef *object, poa_error *error) {
-  char *message = NULL;
-  if (!LLVMTargetMachineEmitToMemoryBuffer(machine, module, LLVMObjectFile, &message, object))
-    return error->status; /* a diagnostic may have been recorded */
-  poa_status status = poa_fail(error, POA_UNSUPPORTED, "LLVM's code generator: %s", message);
-  LLVMDisposeMessage(message);
-  return status;
-}
 
 static void compile(const poa_kernel_library *library, LLVMTargetMachineRef machine, job *work) {
   poa_error *error = &work->error;
   const poa_kernel_request *request = work->request;
   poa_emitter e;
   poa_emitter_init(&e, &library->target, machine);
-  LLVMContextSetDiagnosticHandler(e.context, record_diagnostic, error);
+  poa_module_report_to(&e, error);
   poa_status status = request->emit(&e, request->description, work->symbol, error);
   if (status == POA_OK)
-    status = verify(e.module, error);
+    status = poa_module_finish(&e, machine, error);
   if (status == POA_OK)
-    status = run_passes(e.module, machine, error);
-  if (status == POA_OK)
-    status = emit_object(e.module, machine, &work->object, error);
+    status = poa_module_code(&e, machine, LLVMObjectFile, &work->object, error);
   if (status != POA_OK)
     poa_fail(error, status, "kernel '%.200s' cannot be generated", request->key);
   poa_emitter_free(&e);
@@ -296,12 +232,10 @@ static int64_t collect_jobs(poa_kernel_library *library, const poa_kernel_reques
       ++library->statistics.from_memory;
       continue;
     }
-    char digits[33];
-    poa_hash_print(hash, digits);
     job *work = &jobs[job_count];
     work->request = &requests[i];
     work->kernel = kernels[i];
-    snprintf(work->symbol, sizeof work->symbol, "poa_kernel_%s", digits);
+    poa_kernel_symbol(hash, work->symbol);
     found->job = job_count++;
   }
   return job_count;
@@ -382,7 +316,7 @@ poa_status poa_kernel_library_create(poa_kernel_library **library, const poa_tar
   }
   made->target = *target;
   made->target.features = features;
-  made->target_hash = hash_target(target);
+  made->target_hash = poa_target_hash(target);
   made->cache = poa_object_cache_open(cache_dir, POA_OBJECT_CACHE_MAX_BYTES);
   poa_status status = create_jit(made, error);
   if (status == POA_OK)

@@ -23,6 +23,11 @@ typedef struct poa_target {
  * host's architecture (x86-64, x86-64-v3, x86-64-v4, znver4, ...). An unknown name,
  * or one with features that this machine lacks, is an error that says so. */
 poa_status poa_target_init(poa_target *target, const char *cpu, poa_error *error);
+/* Code that is to run elsewhere, or later: `cpu` may add features, "x86-64-v3,+avx512f", and
+ * `triple` name another architecture, "aarch64-linux-gnu" (NULL: the host's); nothing is
+ * asked of this machine. NULL for `cpu` is native, or generic for another architecture. */
+poa_status poa_target_init_for(poa_target *target, const char *cpu, const char *triple,
+                               poa_error *error);
 void poa_target_free(poa_target *target);
 
 /* kernel_library.c: kernels by content, compiled once, on all cores. */

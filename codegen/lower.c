@@ -334,8 +334,9 @@ poa_status poa_lower_parameters(const poa_graph *graph, poa_arena *arena, poa_pl
 static const poa_plan_source_argument *source_arguments(const lowering *l, const poa_input *input) {
   poa_plan_source_argument *out = allocate(l, input->argument_count, sizeof *out);
   for (int i = 0; i < input->argument_count; i++)
-    out[i] = (poa_plan_source_argument){input->arguments[i].name, input->arguments[i].value,
-                                        input->arguments[i].text};
+    out[i] = (poa_plan_source_argument){.name = input->arguments[i].name,
+                                        .value = input->arguments[i].value,
+                                        .text = input->arguments[i].text};
   return out;
 }
 

@@ -79,44 +79,25 @@ static const cpu_row *find_cpu(const char *architecture, const char *name) {
   return NULL;
 }
 
-/* Levenshtein's distance, over one row of the table of prefixes. */
-static int edit_distance(const char *a, const char *b) {
-  int row[NAME_LENGTH + 1], length = (int)strlen(b);
-  for (int j = 0; j <= length; ++j)
-    row[j] = j;
-  for (int i = 1; a[i - 1]; ++i) {
-    int diagonal = row[0];
-    row[0] = i;
-    for (int j = 1; j <= length; ++j) {
-      int replace = diagonal + (a[i - 1] != b[j - 1]);
-      int insert = (row[j - 1] < row[j] ? row[j - 1] : row[j]) + 1;
-      diagonal = row[j];
-      row[j] = replace < insert ? replace : insert;
-    }
-  }
-  return row[length];
-}
-
 static const char *nearest_name(const char *architecture, const char *name) {
-  const char *nearest = "native";
-  int best = edit_distance(name, nearest);
-  for (size_t i = 0; i < NAMED_CPUS; ++i) {
-    int distance = edit_distance(name, cpus[i].name);
-    if (strcmp(cpus[i].architecture, architecture) == 0 && distance < best)
-      nearest = cpus[i].name, best = distance;
-  }
-  return nearest;
+  const char *names[NAMED_CPUS + 1] = {"native"};
+  int count = 1;
+  for (size_t i = 0; i < NAMED_CPUS; ++i)
+    if (strcmp(cpus[i].architecture, architecture) == 0)
+      names[count++] = cpus[i].name;
+  return poa_nearest(name, names, count);
 }
 
-/* Is "+feature" an item of the comma-separated list? */
+/* Whether the comma-separated list switches the feature on. */
 static bool has_feature(const char *features, const char *feature, size_t length) {
+  bool found = false;
   for (const char *item = features; item; item = strchr(item, ',')) {
     item += *item == ',';
-    if (item[0] == '+' && strncmp(item + 1, feature, length) == 0 &&
+    if ((item[0] == '+' || item[0] == '-') && strncmp(item + 1, feature, length) == 0 &&
         (item[length + 1] == ',' || item[length + 1] == '\0'))
-      return true;
+      found = item[0] == '+'; /* the last one counts */
   }
-  return false;
+  return found;
 }
 
 /* Appends a row's features to `features` as "+a,+b", the ones it builds on first. */
@@ -138,7 +119,7 @@ static bool list_missing(const char *wanted, const char *present, char missing[F
   missing[0] = '\0';
   for (const char *item = wanted; *item;) {
     int length = (int)strcspn(item, ",");
-    if (!has_feature(present, item + 1, (size_t)length - 1))
+    if (*item == '+' && !has_feature(present, item + 1, (size_t)length - 1))
       used += (size_t)snprintf(missing + used, FEATURE_LENGTH - used, "%s%.*s", used ? ", " : "",
                                length - 1, item + 1);
     item += length + (item[length] == ',');
@@ -146,30 +127,83 @@ static bool list_missing(const char *wanted, const char *present, char missing[F
   return used > 0;
 }
 
-static poa_status set_named(poa_target *target, const char *architecture, const char *name,
-                            const char *host_cpu, const char *host_features, poa_error *error) {
-  const cpu_row *row = find_cpu(architecture, name);
-  if (!row)
-    return poa_fail(error, POA_BAD_INPUT,
-                    "unknown CPU '%.40s' for %s; did you mean '%s'? 'native' is this machine (%s)",
-                    name, architecture, nearest_name(architecture, name), host_cpu);
-  char features[FEATURE_LENGTH] = "", missing[FEATURE_LENGTH];
-  collect_features(row, features);
-  if (list_missing(features, host_features, missing))
-    return poa_fail(error, POA_UNSUPPORTED,
-                    "CPU '%s' needs %s, which this machine (%s) lacks; choose 'native' or a "
-                    "lower level such as 'x86-64-v3'",
-                    name, missing, host_cpu);
-  snprintf(target->cpu, sizeof target->cpu, "%s", name);
-  target->features = strdup(features);
-  return target->features ? POA_OK : poa_fail(error, POA_NO_MEMORY, "out of memory");
+/* What `cpu` asks for: "NAME[,+feature,-feature..]". */
+typedef struct request {
+  char name[NAME_LENGTH];
+  const char *extras; /* ",+feature.." or "" */
+} request;
+
+static poa_status split_request(const char *cpu, request *r, poa_error *error) {
+  size_t length = strcspn(cpu, ",");
+  r->extras = cpu + length;
+  if (length >= sizeof r->name)
+    return poa_fail(error, POA_BAD_INPUT, "unknown CPU '%.60s'", cpu);
+  snprintf(r->name, sizeof r->name, "%.*s", (int)length, cpu);
+  return POA_OK;
 }
 
-static poa_status set_native(poa_target *target, const char *host_cpu, const char *host_features,
-                             poa_error *error) {
-  snprintf(target->cpu, sizeof target->cpu, "%s", host_cpu);
-  target->features = strdup(host_features);
-  return target->features ? POA_OK : poa_fail(error, POA_NO_MEMORY, "out of memory");
+/* Features that some row of the architecture names: others change no code of ours. */
+static bool is_feature(const char *architecture, const char *feature, size_t length) {
+  for (size_t i = 0; i < NAMED_CPUS; ++i) {
+    if (strcmp(cpus[i].architecture, architecture) != 0)
+      continue;
+    for (const char *item = cpus[i].adds; *item;) {
+      size_t here = strcspn(item, ",");
+      if (here == length && strncmp(item, feature, length) == 0)
+        return true;
+      item += here + (item[here] == ',');
+    }
+  }
+  return false;
+}
+
+static poa_status check_extras(const char *architecture, const char *extras, poa_error *error) {
+  for (const char *item = extras; *item;) {
+    item += *item == ',';
+    size_t length = strcspn(item, ",");
+    if ((*item != '+' && *item != '-') || !is_feature(architecture, item + 1, length - 1))
+      return poa_fail(error, POA_BAD_INPUT,
+                      "'%.*s' is no feature of %s: expected +NAME or -NAME, as +avx512bf16",
+                      (int)length, item, architecture);
+    item += length;
+  }
+  return POA_OK;
+}
+
+static poa_status set_features(poa_target *target, const char *name, const char *features,
+                               const char *extras, poa_error *error) {
+  snprintf(target->cpu, sizeof target->cpu, "%s", name);
+  extras += !*features && *extras == ',';
+  if (asprintf(&target->features, "%s%s", features, extras) >= 0)
+    return POA_OK;
+  target->features = NULL;
+  return poa_fail(error, POA_NO_MEMORY, "out of memory");
+}
+
+static poa_status set_named(poa_target *target, const char *architecture, const request *r,
+                            poa_error *error) {
+  char features[FEATURE_LENGTH] = "";
+  const cpu_row *row = find_cpu(architecture, r->name);
+  if (row) {
+    collect_features(row, features);
+    return set_features(target, r->name, features, r->extras, error);
+  }
+  const char *nearest = nearest_name(architecture, r->name);
+  return poa_fail(
+      error, POA_BAD_INPUT, "unknown CPU '%.40s' for %s%s%s%s; 'native' is this machine", r->name,
+      architecture, nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+/* Code that runs here and now must not need what this machine lacks. */
+static poa_status check_machine(const poa_target *target, const char *host_cpu,
+                                const char *host_features, poa_error *error) {
+  char missing[FEATURE_LENGTH];
+  if (!list_missing(target->features, host_features, missing))
+    return POA_OK;
+  return poa_fail(error, POA_UNSUPPORTED,
+                  "CPU '%s' needs %s, which this machine (%s) lacks; choose 'native' or a "
+                  "lower level such as 'x86-64-v3'",
+                  target->cpu, missing, host_cpu);
 }
 
 static bool enabled(const poa_target *target, const char *feature) {
@@ -185,29 +219,73 @@ static void set_vectors(poa_target *target, const char *architecture) {
 
 /* LLVM's table of targets is global to the process, and filling it is not safe in two
  * threads at once. */
-static void register_native_target(void) {
+static void register_targets(void) {
   LLVMInitializeNativeTarget();
   LLVMInitializeNativeAsmPrinter();
+  LLVMInitializeNativeAsmParser();
+  LLVMInitializeX86TargetInfo();
+  LLVMInitializeX86Target();
+  LLVMInitializeX86TargetMC();
+  LLVMInitializeX86AsmPrinter();
+  LLVMInitializeX86AsmParser();
+  LLVMInitializeAArch64TargetInfo();
+  LLVMInitializeAArch64Target();
+  LLVMInitializeAArch64TargetMC();
+  LLVMInitializeAArch64AsmPrinter();
+  LLVMInitializeAArch64AsmParser();
 }
 
-poa_status poa_target_init(poa_target *target, const char *cpu, poa_error *error) {
+/* `here`: the code is to run on this machine. */
+static poa_status init(poa_target *target, const char *cpu, const char *triple, bool here,
+                       poa_error *error) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, register_native_target);
+  pthread_once(&once, register_targets);
   memset(target, 0, sizeof *target);
-  char *triple = LLVMGetDefaultTargetTriple();
+  char *host = LLVMGetDefaultTargetTriple();
   char *host_cpu = LLVMGetHostCPUName(), *host_features = LLVMGetHostCPUFeatures();
   char architecture[NAME_LENGTH];
-  snprintf(target->triple, sizeof target->triple, "%s", triple);
-  snprintf(architecture, sizeof architecture, "%.*s", (int)strcspn(triple, "-"), triple);
-  poa_status status = !cpu || strcmp(cpu, "native") == 0
-                          ? set_native(target, host_cpu, host_features, error)
-                          : set_named(target, architecture, cpu, host_cpu, host_features, error);
+  request r;
+  bool foreign = triple && strncmp(triple, host, strcspn(host, "-") + 1) != 0;
+  snprintf(target->triple, sizeof target->triple, "%s", triple ? triple : host);
+  snprintf(architecture, sizeof architecture, "%.*s", (int)strcspn(target->triple, "-"),
+           target->triple);
+  poa_status status = split_request(cpu ? cpu : foreign ? "generic" : "native", &r, error);
+  if (status == POA_OK && strcmp(r.name, "native") == 0 && !foreign)
+    status = set_features(target, host_cpu, host_features, r.extras, error);
+  else if (status == POA_OK)
+    status = set_named(target, architecture, &r, error);
+  if (status == POA_OK)
+    status = check_extras(architecture, r.extras, error);
+  if (status == POA_OK && here)
+    status = check_machine(target, host_cpu, host_features, error);
   if (status == POA_OK)
     set_vectors(target, architecture);
   LLVMDisposeMessage(host_features);
   LLVMDisposeMessage(host_cpu);
-  LLVMDisposeMessage(triple);
+  LLVMDisposeMessage(host);
   return status;
+}
+
+poa_status poa_target_init(poa_target *target, const char *cpu, poa_error *error) {
+  return init(target, cpu, NULL, true, error);
+}
+
+static bool is_known_architecture(const char *triple) {
+  size_t length = strcspn(triple, "-");
+  for (size_t i = 0; i < NAMED_CPUS; ++i)
+    if (strlen(cpus[i].architecture) == length &&
+        strncmp(cpus[i].architecture, triple, length) == 0)
+      return true;
+  return false;
+}
+
+poa_status poa_target_init_for(poa_target *target, const char *cpu, const char *triple,
+                               poa_error *error) {
+  memset(target, 0, sizeof *target);
+  if (triple && !is_known_architecture(triple))
+    return poa_fail(error, POA_BAD_INPUT,
+                    "--target '%.80s': expected x86_64-linux-gnu or aarch64-linux-gnu", triple);
+  return init(target, cpu, triple, false, error);
 }
 
 void poa_target_free(poa_target *target) {

@@ -1,5 +1,5 @@
 /* bench_report.c: the results of a benchmark as text and as JSON. */
-#include <cjson/cJSON.h>
+#include <jansson.h>
 #include <stdlib.h>
 
 #include "driver/bench.h"
@@ -72,88 +72,95 @@ void poa_bench_print(const poa_bench_result *r) {
 
 /* JSON. */
 
-static cJSON *point_json(const poa_lattice *lattice, const poa_point *point) {
-  cJSON *object = cJSON_CreateObject();
+static json_t *point_json(const poa_lattice *lattice, const poa_point *point) {
+  json_t *object = json_object();
   for (int i = 0; i < lattice->count; i++)
-    cJSON_AddNumberToObject(object, lattice->name[i].name, (double)point->value[i]);
+    json_object_set_new(object, lattice->name[i].name, json_integer(point->value[i]));
   return object;
 }
 
-static void add_steps(cJSON *root, const poa_bench_result *r) {
-  cJSON *list = cJSON_AddArrayToObject(root, "steps");
+static void add_steps(json_t *root, const poa_bench_result *r) {
+  json_t *list = json_array();
+  json_object_set_new(root, "steps", list);
   for (int64_t i = 0; i < r->step_count; i++) {
-    cJSON *step = cJSON_CreateObject();
-    cJSON_AddItemToObject(step, "at", point_json(r->lattice, &r->steps[i].point));
-    cJSON_AddNumberToObject(step, "seconds", r->steps[i].seconds);
-    cJSON_AddNumberToObject(step, "waited", r->steps[i].waited);
-    cJSON_AddNumberToObject(step, "flops", r->steps[i].flops);
-    cJSON_AddItemToArray(list, step);
+    json_t *step = json_object();
+    json_object_set_new(step, "at", point_json(r->lattice, &r->steps[i].point));
+    json_object_set_new(step, "seconds", json_real(r->steps[i].seconds));
+    json_object_set_new(step, "waited", json_real(r->steps[i].waited));
+    json_object_set_new(step, "flops", json_real(r->steps[i].flops));
+    json_array_append_new(list, step);
   }
-  cJSON *seconds = cJSON_AddObjectToObject(root, "step_seconds");
-  cJSON_AddNumberToObject(seconds, "median", r->median);
-  cJSON_AddNumberToObject(seconds, "min", r->shortest);
-  cJSON_AddNumberToObject(seconds, "max", r->longest);
-  cJSON_AddNumberToObject(root, "mean_flops", r->mean_flops);
-  cJSON_AddNumberToObject(root, "gflops", r->gflops);
-  cJSON_AddNumberToObject(root, "peak_gflops", r->peak_gflops);
-  cJSON_AddNumberToObject(root, "share_of_peak", r->gflops / r->peak_gflops);
+  json_t *seconds = json_object();
+  json_object_set_new(root, "step_seconds", seconds);
+  json_object_set_new(seconds, "median", json_real(r->median));
+  json_object_set_new(seconds, "min", json_real(r->shortest));
+  json_object_set_new(seconds, "max", json_real(r->longest));
+  json_object_set_new(root, "mean_flops", json_real(r->mean_flops));
+  json_object_set_new(root, "gflops", json_real(r->gflops));
+  json_object_set_new(root, "peak_gflops", json_real(r->peak_gflops));
+  json_object_set_new(root, "share_of_peak", json_real(r->gflops / r->peak_gflops));
 }
 
-static void add_compilation(cJSON *root, const poa_bench_result *r) {
-  cJSON *compile = cJSON_AddObjectToObject(root, "compile");
-  cJSON_AddNumberToObject(compile, "seconds", r->compile_seconds);
-  cJSON_AddNumberToObject(compile, "pass_seconds", r->pass_seconds);
-  cJSON_AddNumberToObject(compile, "kernel_seconds", r->kernels.seconds);
-  cJSON_AddNumberToObject(compile, "kernels_compiled", (double)r->kernels.compiled);
-  cJSON_AddNumberToObject(compile, "kernels_from_disk", (double)r->kernels.from_disk);
-  cJSON_AddNumberToObject(compile, "kernels_from_memory", (double)r->kernels.from_memory);
-  cJSON *list = cJSON_AddArrayToObject(compile, "programs");
+static void add_compilation(json_t *root, const poa_bench_result *r) {
+  json_t *compile = json_object();
+  json_object_set_new(root, "compile", compile);
+  json_object_set_new(compile, "seconds", json_real(r->compile_seconds));
+  json_object_set_new(compile, "pass_seconds", json_real(r->pass_seconds));
+  json_object_set_new(compile, "kernel_seconds", json_real(r->kernels.seconds));
+  json_object_set_new(compile, "kernels_compiled", json_integer(r->kernels.compiled));
+  json_object_set_new(compile, "kernels_from_disk", json_integer(r->kernels.from_disk));
+  json_object_set_new(compile, "kernels_from_memory", json_integer(r->kernels.from_memory));
+  json_t *list = json_array();
+  json_object_set_new(compile, "programs", list);
   for (int64_t i = 0; i < r->program_count; i++) {
     const poa_bench_program *p = &r->programs[i];
-    cJSON *program = cJSON_CreateObject();
-    cJSON_AddItemToObject(program, "at", point_json(r->lattice, &p->point));
-    cJSON_AddNumberToObject(program, "launches", p->launches);
-    cJSON_AddNumberToObject(program, "pass_seconds", p->pass_seconds);
-    cJSON_AddNumberToObject(program, "seconds", p->seconds);
-    cJSON_AddItemToArray(list, program);
+    json_t *program = json_object();
+    json_object_set_new(program, "at", point_json(r->lattice, &p->point));
+    json_object_set_new(program, "launches", json_integer(p->launches));
+    json_object_set_new(program, "pass_seconds", json_real(p->pass_seconds));
+    json_object_set_new(program, "seconds", json_real(p->seconds));
+    json_array_append_new(list, program);
   }
 }
 
-static void add_rows(cJSON *root, const char *key, const poa_bench_row *rows, int count) {
-  cJSON *list = cJSON_AddArrayToObject(root, key);
+static void add_rows(json_t *root, const char *key, const poa_bench_row *rows, int count) {
+  json_t *list = json_array();
+  json_object_set_new(root, key, list);
   for (int i = 0; i < count; i++) {
-    cJSON *row = cJSON_CreateObject();
-    cJSON_AddStringToObject(row, "name", rows[i].name);
-    cJSON_AddNumberToObject(row, "launches", rows[i].launches);
-    cJSON_AddNumberToObject(row, "seconds", rows[i].seconds);
-    cJSON_AddNumberToObject(row, "flops", rows[i].flops);
-    cJSON_AddItemToArray(list, row);
+    json_t *row = json_object();
+    json_object_set_new(row, "name", json_string(rows[i].name));
+    json_object_set_new(row, "launches", json_integer(rows[i].launches));
+    json_object_set_new(row, "seconds", json_real(rows[i].seconds));
+    json_object_set_new(row, "flops", json_real(rows[i].flops));
+    json_array_append_new(list, row);
   }
 }
 
-static void add_profile(cJSON *root, const poa_bench_result *r) {
-  cJSON *profile = cJSON_AddObjectToObject(root, "profile");
-  cJSON_AddItemToObject(profile, "at", point_json(r->lattice, &r->profiled));
-  cJSON_AddNumberToObject(profile, "seconds", r->profiled_seconds);
+static void add_profile(json_t *root, const poa_bench_result *r) {
+  json_t *profile = json_object();
+  json_object_set_new(root, "profile", profile);
+  json_object_set_new(profile, "at", point_json(r->lattice, &r->profiled));
+  json_object_set_new(profile, "seconds", json_real(r->profiled_seconds));
   add_rows(profile, "families", r->families, r->family_count);
   add_rows(profile, "labels", r->labels, shown_labels(r));
 }
 
 poa_status poa_bench_print_json(const poa_bench_result *r, poa_error *error) {
-  cJSON *root = cJSON_CreateObject();
-  cJSON_AddStringToObject(root, "model", r->model);
-  cJSON_AddStringToObject(root, "cpu", r->cpu);
-  cJSON_AddNumberToObject(root, "lanes", r->lanes);
-  cJSON_AddNumberToObject(root, "threads", r->threads);
+  json_t *root = json_object();
+  json_object_set_new(root, "model", json_string(r->model));
+  json_object_set_new(root, "cpu", json_string(r->cpu));
+  json_object_set_new(root, "lanes", json_integer(r->lanes));
+  json_object_set_new(root, "threads", json_integer(r->threads));
   add_steps(root, r);
   add_compilation(root, r);
   add_profile(root, r);
-  cJSON *memory = cJSON_AddObjectToObject(root, "memory");
-  cJSON_AddNumberToObject(memory, "arena_bytes", (double)r->arena_bytes);
-  cJSON_AddNumberToObject(memory, "parameter_bytes", (double)r->parameter_bytes);
-  cJSON_AddNumberToObject(memory, "peak_resident_bytes", (double)r->resident_bytes);
-  char *text = cJSON_Print(root);
-  cJSON_Delete(root);
+  json_t *memory = json_object();
+  json_object_set_new(root, "memory", memory);
+  json_object_set_new(memory, "arena_bytes", json_integer(r->arena_bytes));
+  json_object_set_new(memory, "parameter_bytes", json_integer(r->parameter_bytes));
+  json_object_set_new(memory, "peak_resident_bytes", json_integer(r->resident_bytes));
+  char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+  json_decref(root);
   if (!text)
     return poa_fail(error, POA_NO_MEMORY, "no memory to print the results");
   puts(text);

@@ -19,6 +19,19 @@ const poa_command poa_commands[] = {
      "RUN is the folder that `poa train` wrote. Features come from the entry `features`; each\n"
      "test image asks its 20 nearest training images, weighted by exp(cosine / 0.07).\n"
      "Without --at and --all, a selection of the lattice is evaluated.\n"},
+    {"compile", poa_compile,
+     "set,entry,at,weights,output,emit,batch,cpu,target,multiversion,with-images,weights-external,"
+     "from",
+     1, 1, "poa compile MODEL [--at NAME=N,..] [--weights FILE] -o OUT [--emit WHAT]",
+     "makes a program or library of native code that needs neither poa nor LLVM",
+     "MODEL is a run's folder, an extracted file, or a description or recipe (with --weights, or "
+     "with\n"
+     "the values that training starts from). --emit exe makes a program: of the entry 'features' "
+     "one\n"
+     "that computes features of images (its --help tells how), of 'step' one that trains.\n"
+     "--at may be given more than once, or be 'all': then one program holds several sub-networks\n"
+     "over one set of weights and chooses at start. shared and object make a library with a C\n"
+     "header; llvm and asm write text; onnx writes a file for other runtimes.\n"},
     {"extract", poa_extract_command, "set,at,all-to,output,from,weights,threads,cpu,cache,no-cache",
      1, 1, "poa extract RUN (--at NAME=N,.. -o FILE.safetensors | --all DIR) [--from SET]",
      "writes sub-networks of a run as plain models, each proved",

@@ -52,9 +52,7 @@ poa_status poa_overrides_split(const char *text, poa_arena *arena, poa_flags *fl
 /* Describes every flag that `command` takes, a line each. */
 void poa_flags_describe(const poa_command *command, FILE *out);
 
-/* models.c: where recipes are */
-const char *poa_models_dir(void);
-/* Loads flags->arguments[0] with its overrides; errors are shown on stderr. */
+/* models.c: loads flags->arguments[0] with its overrides; errors are shown on stderr. */
 poa_status poa_load_model(const poa_flags *flags, poa_model **model, poa_error *error);
 
 /* output_path.c: fails where `path` cannot become a file: no folder, no right to write there,

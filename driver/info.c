@@ -1,5 +1,5 @@
 /* info.c: what a model is: its lattice, its sizes, what a step needs. Compiles nothing. */
-#include <cjson/cJSON.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,35 +85,37 @@ static void print_needs(const poa_lattice *lattice, const poa_point *point,
       (double)(needs->arena_bytes + needs->parameter_bytes) / 1048576);
 }
 
-static cJSON *point_json(const poa_lattice *lattice, const poa_point *point) {
-  cJSON *object = cJSON_CreateObject();
+static json_t *point_json(const poa_lattice *lattice, const poa_point *point) {
+  json_t *object = json_object();
   for (int i = 0; i < lattice->count; i++)
-    cJSON_AddNumberToObject(object, lattice->name[i].name, (double)point->value[i]);
+    json_object_set_new(object, lattice->name[i].name, json_integer(point->value[i]));
   return object;
 }
 
 static void print_json(const poa_lattice *lattice, const poa_subnetwork *networks, int64_t count,
                        const poa_point *point, const step_needs *needs) {
-  cJSON *root = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(root, "subnetworks");
+  json_t *root = json_object(), *list = json_array();
+  json_object_set_new(root, "subnetworks", list);
   for (int64_t i = 0; i < count; i++) {
-    cJSON *object = point_json(lattice, &networks[i].point);
-    cJSON_AddNumberToObject(object, "parameters", (double)networks[i].parameters);
-    cJSON_AddNumberToObject(object, "flops", networks[i].flops);
-    cJSON_AddItemToArray(list, object);
+    json_t *object = point_json(lattice, &networks[i].point);
+    json_object_set_new(object, "parameters", json_integer(networks[i].parameters));
+    json_object_set_new(object, "flops", json_real(networks[i].flops));
+    json_array_append_new(list, object);
   }
   if (needs->known) {
-    cJSON *step = cJSON_AddObjectToObject(root, "step");
-    cJSON_AddItemToObject(step, "at", point_json(lattice, point));
-    cJSON_AddNumberToObject(step, "launches", needs->launches);
-    cJSON_AddNumberToObject(step, "kernels", needs->kernels);
-    cJSON_AddNumberToObject(step, "flops", needs->flops);
-    cJSON_AddNumberToObject(step, "arena_bytes", (double)needs->arena_bytes);
-    cJSON_AddNumberToObject(step, "parameter_bytes", (double)needs->parameter_bytes);
+    json_t *step = json_object();
+    json_object_set_new(root, "step", step);
+    json_object_set_new(step, "at", point_json(lattice, point));
+    json_object_set_new(step, "launches", json_integer(needs->launches));
+    json_object_set_new(step, "kernels", json_integer(needs->kernels));
+    json_object_set_new(step, "flops", json_real(needs->flops));
+    json_object_set_new(step, "arena_bytes", json_integer(needs->arena_bytes));
+    json_object_set_new(step, "parameter_bytes", json_integer(needs->parameter_bytes));
   }
-  char *text = cJSON_Print(root);
+  char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
   puts(text ? text : "{}");
   free(text);
-  cJSON_Delete(root);
+  json_decref(root);
 }
 
 static void print_table(const poa_lattice *lattice, const poa_subnetwork *networks, int64_t count) {

@@ -1,17 +1,15 @@
-/* models.c: finds descriptions: POA_MODELS, the folder the program was built with. */
-#include <stdlib.h>
+/* models.c: loads the description that a command is given. */
+#include <limits.h>
 
 #include "driver/driver.h"
-
-const char *poa_models_dir(void) {
-  const char *folder = getenv("POA_MODELS");
-  return folder && *folder ? folder : POA_MODELS_DIR;
-}
+#include "driver/install_paths.h"
 
 poa_status poa_load_model(const poa_flags *flags, poa_model **model, poa_error *error) {
+  char models[PATH_MAX];
+  poa_models_dir(models, sizeof models);
   poa_model_options options = {
       .path = flags->arguments[0],
-      .models_dir = poa_models_dir(),
+      .models_dir = models,
       .override_count = flags->override_count,
       .overrides = flags->overrides,
       .diagnostics = stderr,

@@ -2,13 +2,12 @@
  * step computes: names in the file meet names in the description. */
 #include "driver/recorded_case.h"
 
-#include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 
-static cJSON *metadata_json(const poa_case *recorded, const char *key) {
+static json_t *metadata_json(const poa_case *recorded, const char *key) {
   const char *text = poa_safetensors_metadata(recorded->file, key);
-  return text ? cJSON_Parse(text) : NULL;
+  return text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
 }
 
 poa_status poa_case_open(poa_case *recorded, const char *path, poa_error *error) {
@@ -19,7 +18,7 @@ poa_status poa_case_open(poa_case *recorded, const char *path, poa_error *error)
   recorded->config = metadata_json(recorded, "config");
   recorded->choice = metadata_json(recorded, "choice");
   recorded->step = metadata_json(recorded, "step");
-  if (!cJSON_IsObject(recorded->config))
+  if (!json_is_object(recorded->config))
     return poa_fail(error, POA_BAD_INPUT,
                     "%s is no recorded step: its metadata has no 'config' that is a JSON object",
                     path);
@@ -27,9 +26,9 @@ poa_status poa_case_open(poa_case *recorded, const char *path, poa_error *error)
 }
 
 void poa_case_close(poa_case *recorded) {
-  cJSON_Delete(recorded->config);
-  cJSON_Delete(recorded->choice);
-  cJSON_Delete(recorded->step);
+  json_decref(recorded->config);
+  json_decref(recorded->choice);
+  json_decref(recorded->step);
   poa_safetensors_close(recorded->file);
 }
 
@@ -47,12 +46,13 @@ static poa_status add_override(poa_flags *flags, int *own, const char *text, poa
 
 static poa_status config_overrides(const poa_case *recorded, poa_model *model, poa_arena *arena,
                                    poa_flags *flags, int *own, poa_error *error) {
-  const cJSON *item;
-  cJSON_ArrayForEach(item, recorded->config) {
-    if (!poa_model_has_const(model, item->string))
+  const char *name;
+  json_t *item;
+  json_object_foreach(recorded->config, name, item) {
+    if (!poa_model_has_const(model, name))
       continue;
-    char *value = cJSON_PrintUnformatted(item);
-    const char *text = value ? poa_arena_format(arena, "%s=%s", item->string, value) : NULL;
+    char *value = json_dumps(item, JSON_ENCODE_ANY | JSON_COMPACT);
+    const char *text = value ? poa_arena_format(arena, "%s=%s", name, value) : NULL;
     free(value);
     if (!text || add_override(flags, own, text, error))
       return poa_fail(error, POA_NO_MEMORY, "out of memory");
@@ -97,19 +97,17 @@ poa_status poa_case_overrides(const poa_case *recorded, poa_model *model, poa_ar
   return status ? status : extent_overrides(recorded, model, arena, flags, &own, error);
 }
 
-static bool flatten(const cJSON *item, int64_t *values, int *count) {
-  if (cJSON_IsNumber(item)) {
+static bool flatten(const json_t *item, int64_t *values, int *count) {
+  if (json_is_number(item)) {
     if (*count == POA_MAX_ELASTIC)
       return false;
-    values[(*count)++] = (int64_t)item->valuedouble;
+    values[(*count)++] = (int64_t)json_number_value(item);
     return true;
   }
-  const cJSON *child;
-  cJSON_ArrayForEach(child, item) {
-    if (!flatten(child, values, count))
+  for (size_t i = 0; i < json_array_size(item); i++)
+    if (!flatten(json_array_get(item, i), values, count))
       return false;
-  }
-  return cJSON_IsArray(item);
+  return json_is_array(item);
 }
 
 poa_status poa_case_point(const poa_case *recorded, const poa_lattice *lattice, poa_point *point,
@@ -138,10 +136,10 @@ static bool records_set(const poa_case *recorded, const char *set) {
 }
 
 /* the number "m0" for the set or state "m". */
-static const cJSON *initial_number(const poa_case *recorded, const char *name) {
+static const json_t *initial_number(const poa_case *recorded, const char *name) {
   char key[160];
   snprintf(key, sizeof key, "%s0", name);
-  return cJSON_GetObjectItemCaseSensitive(recorded->step, key);
+  return json_object_get(recorded->step, key);
 }
 
 static poa_status fill_parameter(const poa_case *recorded, const poa_plan_parameter *parameter,
@@ -160,10 +158,10 @@ static poa_status fill_parameter(const poa_case *recorded, const poa_plan_parame
   }
   if (records_set(recorded, parameter->set))
     return poa_fail(error, POA_BAD_INPUT, "%s lacks the weight '%s'", recorded->file->path, key);
-  const cJSON *number =
+  const json_t *number =
       initial_number(recorded, *parameter->set ? parameter->set : parameter->name);
   for (int64_t i = 0; i < count; i++)
-    values[i] = cJSON_IsNumber(number) ? (float)number->valuedouble : 0;
+    values[i] = (float)json_number_value(number);
   return POA_OK;
 }
 
@@ -204,19 +202,18 @@ static poa_status fill_input(const poa_case *recorded, const poa_plan_input *inp
     return fill_from_tensor(recorded, tensor, input, to, error);
   if (poa_plan_elements(input->shape) == 0)
     return POA_OK;
-  const cJSON *number = cJSON_GetObjectItemCaseSensitive(recorded->step, input->name);
-  bool is_number = cJSON_IsNumber(number) || cJSON_IsBool(number);
+  const json_t *number = json_object_get(recorded->step, input->name);
+  bool is_number = json_is_number(number) || json_is_boolean(number);
   if (!is_number || input->dtype != POA_PLAN_F32 || input->shape.rank != 0)
     return poa_fail(error, POA_BAD_INPUT,
                     "%s has neither a tensor '%s' nor a number '%s' in 'step' for the input '%s'",
                     recorded->file->path, key, input->name, input->name);
-  *(float *)to = cJSON_IsNumber(number) ? (float)number->valuedouble : cJSON_IsTrue(number);
+  *(float *)to = json_is_number(number) ? (float)json_number_value(number) : json_is_true(number);
   return POA_OK;
 }
 
-poa_status poa_case_fill_inputs(const poa_case *recorded, poa_session *session,
-                                const poa_program_at *program, poa_error *error) {
-  (void)session;
+poa_status poa_case_fill_inputs(const poa_case *recorded, const poa_program_at *program,
+                                poa_error *error) {
   for (int i = 0; i < program->plan->input_count; i++) {
     const poa_plan_input *input = &program->plan->inputs[i];
     void *to = poa_prepared_pointer(program->prepared, input->buffer);

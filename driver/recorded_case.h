@@ -2,15 +2,15 @@
 #ifndef POA_DRIVER_RECORDED_CASE_H
 #define POA_DRIVER_RECORDED_CASE_H
 
+#include <jansson.h>
+
 #include "driver/driver.h"
 #include "driver/session.h"
 #include "runtime/safetensors.h"
 
-typedef struct cJSON cJSON;
-
 typedef struct poa_case {
   poa_safetensors *file;
-  cJSON *config, *choice, *step; /* of the metadata; choice and step may be NULL */
+  json_t *config, *choice, *step; /* of the metadata; choice and step may be NULL */
 } poa_case;
 
 /* Opens the file and its metadata. Close with poa_case_close, also after a failure. */
@@ -29,7 +29,7 @@ poa_status poa_case_point(const poa_case *recorded, const poa_lattice *lattice, 
 poa_status poa_case_fill_parameters(const poa_case *recorded, poa_session *session,
                                     poa_error *error);
 /* Fills inputs: tensor in.NAME, padded with zeros, or the number NAME of `step`. */
-poa_status poa_case_fill_inputs(const poa_case *recorded, poa_session *session,
-                                const poa_program_at *program, poa_error *error);
+poa_status poa_case_fill_inputs(const poa_case *recorded, const poa_program_at *program,
+                                poa_error *error);
 
 #endif

@@ -167,7 +167,7 @@ static poa_status run_step(poa_session *session, const poa_case *recorded, doubl
   if (status == POA_OK)
     status = poa_session_prepare(session, program, error);
   if (status == POA_OK)
-    status = poa_case_fill_inputs(recorded, session, program, error);
+    status = poa_case_fill_inputs(recorded, program, error);
   if (status)
     return status;
   poa_executor_run(session->executor, program->prepared, NULL);

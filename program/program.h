@@ -11,8 +11,8 @@
 #ifndef POA_PROGRAM_PROGRAM_H
 #define POA_PROGRAM_PROGRAM_H
 
-#include "runtime/dataset.h"
 #include "runtime/lattice.h"
+#include "runtime/normalization.h"
 #include "runtime/plan.h"
 
 /* Code for one kind of CPU. A program with several takes the first that can run. */
@@ -33,13 +33,12 @@ typedef struct poa_program_entry {
 } poa_program_entry;
 
 typedef struct poa_program {
-  const char *version;   /* of the poa that made it */
-  const char *model;     /* the description, as the compiler was given it */
-  const char *overrides; /* "K=V,K=V", the constants that were set */
-  const char *source;    /* where the weights are from; "" if from nowhere */
-  poa_lattice lattice;   /* of the description, also where only some points are compiled */
-  bool normalized;       /* whether `normalization` is known */
-  poa_normalization normalization;
+  const char *version;       /* of the poa that made it */
+  const char *model;         /* the description, as the compiler was given it */
+  const char *overrides;     /* "K=V,K=V", the constants that were set */
+  const char *source;        /* where the weights are from; "" if from nowhere */
+  poa_lattice lattice;       /* of the description, also where only some points are compiled */
+  const char *normalization; /* of images (normalization.h); "" if unknown */
   int variant_count, entry_count;
   const poa_program_variant *variants; /* best first */
   const poa_program_entry *entries;    /* of one variant after the other */
@@ -47,6 +46,8 @@ typedef struct poa_program {
   int64_t weight_bytes;
   const char *weights_file; /* its name, without folder, where `weights` is NULL; "" if none */
   double steps;             /* training: the constant `steps` as compiled; 0 if there is none */
+  /* Whether another number of steps only changes source arguments, by their `per_step`. */
+  bool steps_vary;
 } poa_program;
 
 /* Computes features of images; see `--help`. Returns the exit status. */

@@ -219,10 +219,10 @@ poa_pixels poa_dataset_pixels(const poa_dataset *dataset, int64_t index) {
 poa_status poa_dataset_batch(const poa_dataset *dataset, int64_t first, int64_t count, int channels,
                              int size, const poa_normalization *normalization, float *out,
                              poa_error *error) {
-  int side = dataset->height < dataset->width ? dataset->height : dataset->width;
-  poa_box middle = {(dataset->height - side) / 2, (dataset->width - side) / 2, side, side};
+  poa_box middle = poa_middle_square(dataset->height, dataset->width);
   poa_resampler *resampler;
-  poa_status status = poa_resampler_create(&resampler, side, side, size, error);
+  poa_status status =
+      poa_resampler_create(&resampler, middle.height, middle.width, size, error);
   if (status != POA_OK)
     return status;
   int64_t plane = (int64_t)size * size;

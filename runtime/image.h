@@ -36,6 +36,9 @@ poa_status poa_resampler_create(poa_resampler **resampler, int max_height, int m
                                 poa_error *error);
 void poa_resampler_free(poa_resampler *resampler);
 
+/* The largest square in the middle of an image. */
+poa_box poa_middle_square(int height, int width);
+
 /* Fills `image`, whose size is the resampler's, with the box of `pixels`, mirrored left
  * to right if `flip`: bicubic (a = -0.5), the kernel widened when shrinking, as PIL does.
  * Nothing outside the box is read. Grey pixels fill every channel of `image`; coloured ones

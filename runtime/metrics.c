@@ -1,9 +1,9 @@
 /* metrics.c: metrics.jsonl, written and read back. */
 #include "runtime/metrics.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,20 +20,20 @@ struct poa_metrics {
 /* Reading lines */
 
 /* Called with the step and the parsed object of each line; `line` is its text with the newline. */
-typedef poa_status line_fn(void *context, const char *line, int64_t step, const cJSON *object,
+typedef poa_status line_fn(void *context, const char *line, int64_t step, const json_t *object,
                            poa_error *error);
 
 static poa_status read_line(const char *path, const char *line, int64_t number, line_fn *call,
                             void *context, poa_error *error) {
-  cJSON *object = cJSON_Parse(line);
-  const cJSON *step = cJSON_GetObjectItemCaseSensitive(object, "step");
-  poa_status status = cJSON_IsNumber(step) && step->valuedouble >= 0 && step->valuedouble < 0x1p53
-                          ? call(context, line, (int64_t)step->valuedouble, object, error)
+  json_t *object = json_loads(line, 0, NULL);
+  const json_t *step = json_object_get(object, "step");
+  poa_status status = json_is_integer(step) && json_integer_value(step) >= 0
+                          ? call(context, line, json_integer_value(step), object, error)
                           : poa_fail(error, POA_BAD_INPUT,
                                      "'%s', line %lld: expected a JSON object with a number "
                                      "\"step\"; repair or remove the file",
                                      path, (long long)number);
-  cJSON_Delete(object);
+  json_decref(object);
   return status;
 }
 
@@ -61,7 +61,7 @@ typedef struct kept_lines {
   FILE *out;
 } kept_lines;
 
-static poa_status keep_line(void *context, const char *line, int64_t step, const cJSON *object,
+static poa_status keep_line(void *context, const char *line, int64_t step, const json_t *object,
                             poa_error *error) {
   (void)object, (void)error;
   kept_lines *kept = context;
@@ -114,17 +114,22 @@ poa_status poa_metrics_open(poa_metrics **metrics, const char *path, int64_t fir
   return POA_OK;
 }
 
+/* Whole numbers as such, what is not finite as null. */
+static json_t *number(double value) {
+  if (!isfinite(value))
+    return json_null();
+  bool whole = value == floor(value) && fabs(value) < 0x1p53;
+  return whole ? json_integer((json_int_t)value) : json_real(value);
+}
+
 static char *line_text(int64_t step, int count, const poa_metric *values) {
-  cJSON *object = cJSON_CreateObject();
-  bool done = object && cJSON_AddNumberToObject(object, "step", (double)step);
-  for (int i = 0; done && i < count; i++) {
-    char number[32] = "null";
-    if (isfinite(values[i].value)) /* nine digits tell any two float32 apart */
-      snprintf(number, sizeof number, "%.9g", values[i].value);
-    done = cJSON_AddRawToObject(object, values[i].name, number);
-  }
-  char *text = done ? cJSON_PrintUnformatted(object) : NULL;
-  cJSON_Delete(object);
+  json_t *object = json_object();
+  bool done = object && json_object_set_new(object, "step", json_integer(step)) == 0;
+  for (int i = 0; done && i < count; i++)
+    done = json_object_set_new(object, values[i].name, number(values[i].value)) == 0;
+  /* nine digits tell any two float32 apart */
+  char *text = done ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+  json_decref(object);
   return text;
 }
 
@@ -202,15 +207,17 @@ static bool append(poa_series *series, double step, double value) {
   return grown;
 }
 
-static poa_status add_line(void *context, const char *line, int64_t step, const cJSON *object,
+static poa_status add_line(void *context, const char *line, int64_t step, const json_t *object,
                            poa_error *error) {
   (void)line;
-  const cJSON *item;
-  cJSON_ArrayForEach(item, object) {
-    if (strcmp(item->string, "step") == 0 || !(cJSON_IsNumber(item) || cJSON_IsNull(item)))
+  const char *name;
+  const json_t *item;
+  /* json_object_foreach takes no const object, and changes none. */
+  json_object_foreach((json_t *)(uintptr_t)object, name, item) {
+    if (strcmp(name, "step") == 0 || !(json_is_number(item) || json_is_null(item)))
       continue;
-    poa_series *series = find_or_add(context, item->string);
-    double value = cJSON_IsNumber(item) ? item->valuedouble : NAN;
+    poa_series *series = find_or_add(context, name);
+    double value = json_is_number(item) ? json_number_value(item) : NAN;
     if (!series || !append(series, (double)step, value))
       return poa_fail(error, POA_NO_MEMORY, "out of memory for the metrics");
   }

@@ -18,6 +18,7 @@ static const double truncation = 2.0;
 struct poa_parameter_store {
   const poa_plan *plan;
   poa_memory_block block;
+  bool borrowed;                     /* the block is someone else's */
   const poa_plan_parameter **sorted; /* by set, then name */
 };
 
@@ -106,8 +107,9 @@ static poa_status sort_parameters(poa_parameter_store *store, poa_error *error) 
   return POA_OK;
 }
 
-poa_status poa_parameter_store_create(poa_parameter_store **store, const poa_plan *plan,
-                                      poa_error *error) {
+/* A store whose parameters are sorted, without memory for their values. */
+static poa_status create_empty(poa_parameter_store **store, const poa_plan *plan,
+                               poa_error *error) {
   *store = NULL;
   poa_parameter_store *made = calloc(1, sizeof *made);
   if (!made)
@@ -116,8 +118,6 @@ poa_status poa_parameter_store_create(poa_parameter_store **store, const poa_pla
   made->sorted = calloc((size_t)plan->parameter_count + 1, sizeof *made->sorted);
   poa_status status = made->sorted ? sort_parameters(made, error)
                                    : poa_fail(error, POA_NO_MEMORY, "out of memory for parameters");
-  if (status == POA_OK)
-    status = poa_memory_block_create(&made->block, plan->parameter_bytes, "the parameters", error);
   if (status != POA_OK) {
     poa_parameter_store_free(made);
     return status;
@@ -126,10 +126,35 @@ poa_status poa_parameter_store_create(poa_parameter_store **store, const poa_pla
   return POA_OK;
 }
 
+poa_status poa_parameter_store_create(poa_parameter_store **store, const poa_plan *plan,
+                                      poa_error *error) {
+  poa_status status = create_empty(store, plan, error);
+  if (status != POA_OK)
+    return status;
+  status = poa_memory_block_create(&(*store)->block, plan->parameter_bytes, "the parameters", error);
+  if (status != POA_OK) {
+    poa_parameter_store_free(*store);
+    *store = NULL;
+  }
+  return status;
+}
+
+poa_status poa_parameter_store_borrow(poa_parameter_store **store, const poa_plan *plan,
+                                      const void *data, poa_error *error) {
+  poa_status status = create_empty(store, plan, error);
+  if (status != POA_OK)
+    return status;
+  /* Nothing writes through it: a plan without updates has no launch that could. */
+  (*store)->block = (poa_memory_block){(void *)(uintptr_t)data, plan->parameter_bytes};
+  (*store)->borrowed = true;
+  return POA_OK;
+}
+
 void poa_parameter_store_free(poa_parameter_store *store) {
   if (!store)
     return;
-  poa_memory_block_free(&store->block);
+  if (!store->borrowed)
+    poa_memory_block_free(&store->block);
   free(store->sorted);
   free(store);
 }

@@ -19,6 +19,10 @@ typedef struct poa_parameter_store poa_parameter_store;
  * *store. Fails where a parameter lies outside the plan's bytes or is listed twice. */
 poa_status poa_parameter_store_create(poa_parameter_store **store, const poa_plan *plan,
                                       poa_error *error);
+/* The same over values that lie elsewhere, at the places that the plan says: `data` is only read,
+ * never written nor freed, and must outlive the store. For plans that update nothing. */
+poa_status poa_parameter_store_borrow(poa_parameter_store **store, const poa_plan *plan,
+                                      const void *data, poa_error *error);
 void poa_parameter_store_free(poa_parameter_store *store);
 
 /* Gives every parameter its initial value. `threads`: 0 means as many as OpenMP would take; it

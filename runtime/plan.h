@@ -93,6 +93,7 @@ typedef struct poa_plan_source_argument {
   const char *name;
   double value;
   const char *text; /* NULL unless the argument is a string */
+  double per_step;  /* how `value` grows with the constant `steps`, for programs that vary it */
 } poa_plan_source_argument;
 
 /* What fills an input before each step: a row of runtime/sources.c. */

@@ -196,6 +196,11 @@ static void resample_grey(poa_resampler *r, poa_pixels pixels, poa_box box, bool
   }
 }
 
+poa_box poa_middle_square(int height, int width) {
+  int side = height < width ? height : width;
+  return (poa_box){(height - side) / 2, (width - side) / 2, side, side};
+}
+
 void poa_resample(poa_resampler *resampler, poa_pixels pixels, poa_box box, bool flip,
                   poa_image image) {
   int64_t plane = (int64_t)image.size * image.size;

@@ -1,9 +1,9 @@
 /* safetensors.c: opening and checking a file; what a tensor of it is called. */
 #include "runtime/safetensors.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 static const uint64_t max_header_bytes = 100 * 1000 * 1000; /* as the reference reader has it */
-static const double max_exact_integer = 9007199254740992.0; /* 2^53: JSON numbers are doubles */
+static const int64_t max_exact_integer = INT64_C(1) << 53; /* what any reader of JSON can hold */
 enum { LENGTH_BYTES = 8 };
 
 typedef struct opened_file {
@@ -20,7 +20,7 @@ typedef struct opened_file {
   char *path;
   unsigned char *map;
   uint64_t map_bytes, header_bytes;
-  cJSON *header;
+  json_t *header;
   poa_file_tensor *tensors;
   const poa_file_tensor **by_name;
   poa_metadata *metadata;
@@ -78,42 +78,6 @@ static poa_status map_file(opened_file *file, poa_error *error) {
   return POA_OK;
 }
 
-/* Length of the UTF-8 sequence at `text`, or 0 where there is none (Unicode, table 3-7). */
-static size_t utf8_length(const unsigned char *text, size_t left) {
-  unsigned char lead = text[0];
-  size_t length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  if (length == 0 || length > left || lead > 0xf4)
-    return 0;
-  for (size_t i = 1; i < length; i++)
-    if ((text[i] & 0xc0) != 0x80)
-      return 0;
-  bool overlong = (lead == 0xe0 && text[1] < 0xa0) || (lead == 0xf0 && text[1] < 0x90);
-  bool surrogate = lead == 0xed && text[1] > 0x9f;
-  bool beyond = lead == 0xf4 && text[1] > 0x8f;
-  return overlong || surrogate || beyond ? 0 : length;
-}
-
-/* What cJSON does not mind and we do: broken UTF-8, control characters, and an escaped NUL, which
- * would cut a C string short and so turn one name into another. */
-static poa_status check_header_text(const opened_file *file, const unsigned char *text,
-                                    size_t bytes, poa_error *error) {
-  if (bytes == 0 || text[0] != '{')
-    return refuse(file, error,
-                  "not a safetensors file: the header must be a JSON object and "
-                  "start with '{'");
-  for (size_t i = 0; i < bytes;) {
-    size_t length = utf8_length(text + i, bytes - i);
-    bool control = text[i] < 0x20 && text[i] != '\t' && text[i] != '\n' && text[i] != '\r';
-    if (length == 0 || control)
-      return refuse(file, error, "byte %zu of the header is %s; it must be JSON in UTF-8", i,
-                    length ? "a control character" : "not UTF-8");
-    if (text[i] == '\\' && bytes - i >= 6 && memcmp(text + i, "\\u0000", 6) == 0)
-      return refuse(file, error, "the header has a NUL character in a string, at byte %zu", i);
-    i += text[i] == '\\' && i + 1 < bytes && text[i + 1] < 0x80 ? 2 : length;
-  }
-  return POA_OK;
-}
-
 static poa_status parse_header(opened_file *file, poa_error *error) {
   for (int i = LENGTH_BYTES - 1; i >= 0; i--)
     file->header_bytes = file->header_bytes << 8 | file->map[i];
@@ -126,61 +90,61 @@ static poa_status parse_header(opened_file *file, poa_error *error) {
                   file->header_bytes > most ? "the file ends before" : "100 MB is the limit");
   size_t bytes = (size_t)file->header_bytes;
   const unsigned char *text = file->map + LENGTH_BYTES;
-  poa_status status = check_header_text(file, text, bytes, error);
-  if (status != POA_OK)
-    return status;
-  char *copy = strndup((const char *)text, bytes); /* cJSON may look past an unterminated end */
-  if (!copy)
-    return poa_fail(error, POA_NO_MEMORY, "out of memory for the header of '%s'", file->path);
-  const char *end = copy;
-  file->header = cJSON_ParseWithOpts(copy, &end, false);
-  size_t parsed = (size_t)(end - copy);
-  size_t rest = parsed + strspn(end, " \t\r\n");
-  free(copy);
+  if (bytes == 0 || text[0] != '{')
+    return refuse(file, error,
+                  "not a safetensors file: the header must be a JSON object and "
+                  "start with '{'");
+  json_error_t problem;
+  size_t flags = JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK;
+  file->header = json_loadb((const char *)text, bytes, flags, &problem);
   if (!file->header)
-    return refuse(file, error, "the header is not JSON: error near byte %zu", parsed);
-  if (rest != bytes)
-    return refuse(file, error, "the header goes on after its JSON object, at byte %zu", rest);
+    return refuse(file, error, "the header is not JSON in UTF-8: %s, near byte %d", problem.text,
+                  problem.position);
+  size_t end = (size_t)problem.position;
+  while (end < bytes && strchr(" \t\r\n", text[end]) && text[end])
+    end++;
+  if (end != bytes)
+    return refuse(file, error, "the header goes on after its JSON object, at byte %zu", end);
   return POA_OK;
 }
 
 /* The entries of the header */
 
 /* An integer in 0..2^53, or -1. */
-static int64_t exact_integer(const cJSON *item) {
-  double value = cJSON_IsNumber(item) ? item->valuedouble : -1;
-  return value >= 0 && value <= max_exact_integer && value == (double)(int64_t)value
-             ? (int64_t)value
-             : -1;
+static int64_t exact_integer(const json_t *item) {
+  json_int_t value = json_is_integer(item) ? json_integer_value(item) : -1;
+  return value <= max_exact_integer ? value : -1;
 }
 
-static poa_status read_dtype(const opened_file *file, poa_file_tensor *tensor, const cJSON *item,
+static poa_status read_dtype(const opened_file *file, poa_file_tensor *tensor, const json_t *item,
                              poa_error *error) {
-  for (size_t i = 0; cJSON_IsString(item) && i < sizeof dtypes / sizeof *dtypes; i++)
-    if (strcmp(item->valuestring, dtypes[i].name) == 0) {
+  const char *name = json_is_string(item) ? json_string_value(item) : "";
+  for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+    if (strcmp(name, dtypes[i].name) == 0) {
       tensor->dtype = (poa_tensor_dtype)i;
       return POA_OK;
     }
   return refuse(file, error,
                 "tensor '%.200s': dtype '%.40s' is unknown; expected F32, F64, F16, "
                 "BF16, I64, I32, U8 or BOOL",
-                tensor->name, cJSON_IsString(item) ? item->valuestring : "");
+                tensor->name, name);
 }
 
-static poa_status read_shape(const opened_file *file, poa_file_tensor *tensor, const cJSON *item,
+static poa_status read_shape(const opened_file *file, poa_file_tensor *tensor, const json_t *item,
                              poa_error *error) {
-  int rank = cJSON_IsArray(item) ? cJSON_GetArraySize(item) : -1;
-  if (rank < 0 || rank > POA_PLAN_MAX_RANK)
+  int rank = json_is_array(item) && json_array_size(item) <= POA_PLAN_MAX_RANK
+                 ? (int)json_array_size(item)
+                 : -1;
+  if (rank < 0)
     return refuse(file, error, "tensor '%.200s': shape must be a list of at most %d extents",
                   tensor->name, POA_PLAN_MAX_RANK);
-  const cJSON *extent;
-  cJSON_ArrayForEach(extent, item) {
-    int64_t value = exact_integer(extent);
+  for (int axis = 0; axis < rank; axis++) {
+    int64_t value = exact_integer(json_array_get(item, (size_t)axis));
     if (value < 0)
       return refuse(file, error,
                     "tensor '%.200s': extent %d of its shape must be an integer not "
                     "below 0",
-                    tensor->name, tensor->shape.rank);
+                    tensor->name, axis);
     tensor->shape.dim[tensor->shape.rank++] = value;
   }
   return POA_OK;
@@ -195,12 +159,12 @@ static int64_t shape_bytes(const poa_file_tensor *tensor) {
   return overflow ? -1 : bytes;
 }
 
-static poa_status read_offsets(const opened_file *file, poa_file_tensor *tensor, const cJSON *item,
+static poa_status read_offsets(const opened_file *file, poa_file_tensor *tensor, const json_t *item,
                                poa_error *error) {
   uint64_t available = file->map_bytes - LENGTH_BYTES - file->header_bytes;
-  bool pair = cJSON_IsArray(item) && cJSON_GetArraySize(item) == 2;
-  int64_t begin = pair ? exact_integer(item->child) : -1;
-  int64_t end = pair ? exact_integer(item->child->next) : -1;
+  bool pair = json_is_array(item) && json_array_size(item) == 2;
+  int64_t begin = pair ? exact_integer(json_array_get(item, 0)) : -1;
+  int64_t end = pair ? exact_integer(json_array_get(item, 1)) : -1;
   if (begin < 0 || end < begin)
     return refuse(file, error,
                   "tensor '%.200s': data_offsets must be two integers, "
@@ -222,23 +186,13 @@ static poa_status read_offsets(const opened_file *file, poa_file_tensor *tensor,
   return POA_OK;
 }
 
-static poa_status read_tensor(opened_file *file, const cJSON *entry, poa_error *error) {
+static poa_status read_tensor(opened_file *file, const char *name, const json_t *entry,
+                              poa_error *error) {
   poa_file_tensor *tensor = &file->tensors[file->content.tensor_count++];
-  tensor->name = entry->string;
-  const cJSON *dtype = NULL, *shape = NULL, *offsets = NULL, *field;
-  bool odd = !cJSON_IsObject(entry);
-  cJSON_ArrayForEach(field, entry) {
-    const cJSON **slot = odd                                          ? NULL
-                         : strcmp(field->string, "dtype") == 0        ? &dtype
-                         : strcmp(field->string, "shape") == 0        ? &shape
-                         : strcmp(field->string, "data_offsets") == 0 ? &offsets
-                                                                      : NULL;
-    if (!slot || *slot)
-      odd = true;
-    else
-      *slot = field;
-  }
-  if (odd || !dtype || !shape || !offsets)
+  tensor->name = name;
+  const json_t *dtype = json_object_get(entry, "dtype"), *shape = json_object_get(entry, "shape");
+  const json_t *offsets = json_object_get(entry, "data_offsets");
+  if (json_object_size(entry) != 3 || !dtype || !shape || !offsets)
     return refuse(file, error,
                   "tensor '%.200s': expected exactly the fields dtype, shape and "
                   "data_offsets",
@@ -253,42 +207,38 @@ static int compare_metadata(const void *a, const void *b) {
   return strcmp(((const poa_metadata *)a)->key, ((const poa_metadata *)b)->key);
 }
 
-static poa_status read_metadata(opened_file *file, const cJSON *entry, poa_error *error) {
-  int count = cJSON_GetArraySize(entry);
-  if (file->metadata)
-    return refuse(file, error, "__metadata__ appears twice in the header");
-  file->metadata = calloc((size_t)count + 1, sizeof *file->metadata);
+static poa_status read_metadata(opened_file *file, json_t *entry, poa_error *error) {
+  size_t count = json_object_size(entry);
+  file->metadata = calloc(count + 1, sizeof *file->metadata);
   if (!file->metadata)
     return poa_fail(error, POA_NO_MEMORY, "out of memory for the metadata of '%s'", file->path);
-  const cJSON *item;
-  bool strings = cJSON_IsObject(entry);
-  cJSON_ArrayForEach(item, entry) {
-    strings = strings && cJSON_IsString(item);
+  const char *key;
+  const json_t *item;
+  bool strings = json_is_object(entry);
+  json_object_foreach(entry, key, item) {
+    strings = strings && json_is_string(item);
     if (!strings)
       break;
     file->metadata[file->content.metadata_count++] =
-        (poa_metadata){.key = item->string, .value = item->valuestring};
+        (poa_metadata){.key = key, .value = json_string_value(item)};
   }
   if (!strings)
     return refuse(file, error, "__metadata__ must be an object whose values are all strings");
-  qsort(file->metadata, (size_t)count, sizeof *file->metadata, compare_metadata);
-  for (int i = 1; i < count; i++)
-    if (strcmp(file->metadata[i - 1].key, file->metadata[i].key) == 0)
-      return refuse(file, error, "__metadata__ has the key '%.200s' twice", file->metadata[i].key);
+  qsort(file->metadata, count, sizeof *file->metadata, compare_metadata);
   return POA_OK;
 }
 
 static poa_status read_entries(opened_file *file, poa_error *error) {
-  size_t count = (size_t)cJSON_GetArraySize(file->header) + 1;
+  size_t count = json_object_size(file->header) + 1;
   file->tensors = calloc(count, sizeof *file->tensors);
   file->by_name = calloc(count, sizeof *file->by_name);
   if (!file->tensors || !file->by_name)
     return poa_fail(error, POA_NO_MEMORY, "out of memory for the header of '%s'", file->path);
-  const cJSON *entry;
-  cJSON_ArrayForEach(entry, file->header) {
-    poa_status status = strcmp(entry->string, "__metadata__") == 0
-                            ? read_metadata(file, entry, error)
-                            : read_tensor(file, entry, error);
+  const char *name;
+  json_t *entry;
+  json_object_foreach(file->header, name, entry) {
+    poa_status status = strcmp(name, "__metadata__") == 0 ? read_metadata(file, entry, error)
+                                                          : read_tensor(file, name, entry, error);
     if (status != POA_OK)
       return status;
   }
@@ -384,7 +334,7 @@ void poa_safetensors_close(poa_safetensors *file) {
   opened_file *opened = (opened_file *)file;
   if (opened->map)
     munmap(opened->map, opened->map_bytes);
-  cJSON_Delete(opened->header);
+  json_decref(opened->header);
   free(opened->tensors);
   free(opened->by_name);
   free(opened->metadata);

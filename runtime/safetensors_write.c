@@ -2,7 +2,7 @@
  *
  * Tensors go by falling element size, then by name, so each is aligned and the bytes
  * do not depend on the order of the caller's list. */
-#include <cjson/cJSON.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,40 +53,40 @@ static poa_status sort_content(file_content *content, const char *path, poa_erro
   return POA_OK;
 }
 
-static bool add_integer(cJSON *array, int64_t value) {
-  return cJSON_AddItemToArray(array, cJSON_CreateNumber((double)value));
+static bool add_integer(json_t *array, int64_t value) {
+  return json_array_append_new(array, json_integer(value)) == 0;
 }
 
-/* Each step of building fails only for want of memory; one flag gathers them all. */
-static bool add_tensor(cJSON *header, const poa_file_tensor *tensor, int64_t begin) {
-  cJSON *entry = cJSON_AddObjectToObject(header, tensor->name);
+/* Each step of building fails only for want of memory (or for a name that is not UTF-8); one flag
+ * gathers them all. */
+static bool add_tensor(json_t *header, const poa_file_tensor *tensor, int64_t begin) {
+  json_t *entry = json_object(), *shape = json_array(), *offsets = json_array();
   const char *dtype = poa_tensor_dtype_name(tensor->dtype);
-  bool done = entry && cJSON_AddStringToObject(entry, "dtype", dtype);
-  cJSON *shape = done ? cJSON_AddArrayToObject(entry, "shape") : NULL;
-  cJSON *offsets = done ? cJSON_AddArrayToObject(entry, "data_offsets") : NULL;
-  done = shape && offsets;
+  bool done = json_object_set_new(header, tensor->name, entry) == 0 &&
+              json_object_set_new(entry, "dtype", json_string(dtype)) == 0;
+  done = json_object_set_new(entry, "shape", shape) == 0 && done;
+  done = json_object_set_new(entry, "data_offsets", offsets) == 0 && done;
   for (int axis = 0; done && axis < tensor->shape.rank; axis++)
     done = add_integer(shape, tensor->shape.dim[axis]);
   return done && add_integer(offsets, begin) && add_integer(offsets, begin + data_bytes(tensor));
 }
 
 static char *header_text(const file_content *content) {
-  cJSON *header = cJSON_CreateObject();
-  bool done = header;
-  if (done && content->metadata_count > 0) {
-    cJSON *metadata = cJSON_AddObjectToObject(header, "__metadata__");
-    done = metadata;
-    for (int i = 0; done && i < content->metadata_count; i++)
-      done =
-          cJSON_AddStringToObject(metadata, content->metadata[i]->key, content->metadata[i]->value);
-  }
+  json_t *header = json_object(), *metadata = json_object();
+  bool done = header && metadata;
+  for (int i = 0; done && i < content->metadata_count; i++)
+    done = json_object_set_new(metadata, content->metadata[i]->key,
+                               json_string(content->metadata[i]->value)) == 0;
+  if (done && content->metadata_count > 0)
+    done = json_object_set(header, "__metadata__", metadata) == 0;
   int64_t begin = 0;
   for (int i = 0; done && i < content->tensor_count; i++) {
     done = add_tensor(header, content->tensors[i], begin);
     begin += data_bytes(content->tensors[i]);
   }
-  char *text = done ? cJSON_PrintUnformatted(header) : NULL;
-  cJSON_Delete(header);
+  char *text = done ? json_dumps(header, JSON_COMPACT) : NULL;
+  json_decref(metadata);
+  json_decref(header);
   return text;
 }
 

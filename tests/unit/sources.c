@@ -48,14 +48,14 @@ static entry *entry_create(void) {
 }
 
 static const poa_plan_source_argument global_arguments[] = {
-    {"count", 2, NULL}, {"scale_min", 0.32, NULL}, {"blur_first", 1, NULL}};
+    {"count", 2, NULL, 0}, {"scale_min", 0.32, NULL, 0}, {"blur_first", 1, NULL, 0}};
 static const poa_plan_source_argument local_arguments[] = {
-    {"count", 3, NULL}, {"scale_min", 0.05, NULL}, {"scale_max", 0.32, NULL}};
+    {"count", 3, NULL, 0}, {"scale_min", 0.05, NULL, 0}, {"scale_max", 0.32, NULL, 0}};
 static const poa_plan_source_argument mask_arguments[] = {
-    {"prob", 0.5, NULL}, {"ratio_min", 0.2, NULL}, {"ratio_max", 0.5, NULL}};
-static const poa_plan_source_argument subset_arguments[] = {{"of", 8, NULL}};
+    {"prob", 0.5, NULL, 0}, {"ratio_min", 0.2, NULL, 0}, {"ratio_max", 0.5, NULL, 0}};
+static const poa_plan_source_argument subset_arguments[] = {{"of", 8, NULL, 0}};
 static const poa_plan_source_argument linear_arguments[] = {
-    {"from", 1, NULL}, {"to", 2, NULL}, {"steps", 11, NULL}};
+    {"from", 1, NULL, 0}, {"to", 2, NULL, 0}, {"steps", 11, NULL, 0}};
 
 static entry *training_entry(void) {
   entry *e = entry_create();
@@ -150,10 +150,12 @@ static int image_of(const float *crop, int pixels, const poa_dataset *data) {
   return (int)lrint((value * 255 - 5) / 10);
 }
 
-static const poa_plan_source_argument plain_two[] = {
-    {"count", 2, NULL}, {"jitter", 0, NULL}, {"blur_first", 0, NULL}, {"blur_rest", 0, NULL}};
+static const poa_plan_source_argument plain_two[] = {{"count", 2, NULL, 0},
+                                                     {"jitter", 0, NULL, 0},
+                                                     {"blur_first", 0, NULL, 0},
+                                                     {"blur_rest", 0, NULL, 0}};
 static const poa_plan_source_argument plain_three[] = {
-    {"count", 3, NULL}, {"jitter", 0, NULL}, {"blur_first", 1, NULL}};
+    {"count", 3, NULL, 0}, {"jitter", 0, NULL, 0}, {"blur_first", 1, NULL, 0}};
 
 /* Guards which images a step sees: all inputs the same ones, crop by crop; every image at
  * most once a pass, in an order that changes; three channels from grey images. */
@@ -261,12 +263,13 @@ Test(sources, scalars) {
   const poa_plan_shape scalar = {0, {0}};
   entry *e = entry_create();
   add(e, "t", "step_number", POA_PLAN_F32, scalar, NULL, 0);
-  add(e, "on", "after", POA_PLAN_F32, scalar, ARGUMENTS({"step", 2, NULL}, {"value", 5, NULL}));
-  add(e, "fixed", "constant", POA_PLAN_F32, scalar, ARGUMENTS({"value", -0.5, NULL}));
+  add(e, "on", "after", POA_PLAN_F32, scalar,
+      ARGUMENTS({"step", 2, NULL, 0}, {"value", 5, NULL, 0}));
+  add(e, "fixed", "constant", POA_PLAN_F32, scalar, ARGUMENTS({"value", -0.5, NULL, 0}));
   add(e, "ramp", "linear", POA_PLAN_F32, scalar, linear_arguments, 3);
   add(e, "rate", "cosine", POA_PLAN_F32, scalar,
-      ARGUMENTS({"base", 1, NULL}, {"final", 0, NULL}, {"total", 4, NULL},
-                {"zero_until", 1, NULL}));
+      ARGUMENTS({"base", 1, NULL, 0}, {"final", 0, NULL, 0}, {"total", 4, NULL, 0},
+                {"zero_until", 1, NULL, 0}));
   add(e, "untouched", "", POA_PLAN_F32, scalar, NULL, 0);
   poa_feeder *feeder = start(e, NULL, 0, 0);
   const float on[] = {0, 0, 5, 5}, ramp[] = {1, 1.1f, 1.2f, 1.3f};
@@ -296,20 +299,24 @@ Test(sources, refusals) {
     const char *message;
   } cases[] = {
       {"cosin", POA_PLAN_F32, scalar, {{0}}, "no source 'cosin'; did you mean 'cosine'?"},
-      {"constant", POA_PLAN_F32, scalar, {{"valu", 1, NULL}}, "did you mean 'value'?"},
+      {"constant", POA_PLAN_F32, scalar, {{"valu", 1, NULL, 0}}, "did you mean 'value'?"},
       {"constant", POA_PLAN_F32, scalar, {{0}}, "lacks the argument 'value'"},
-      {"constant", POA_PLAN_F32, scalar, {{"value", NAN, NULL}}, "expected a number"},
-      {"constant", POA_PLAN_F32, scalar, {{"value", 0, "high"}}, "found \"high\""},
-      {"constant", POA_PLAN_I32, scalar, {{"value", 1, NULL}}, "type f32 and rank 0, found i32"},
-      {"step_number", POA_PLAN_F32, scalar, {{"of", 1, NULL}}, "takes no arguments, found 'of'"},
-      {"after", POA_PLAN_F32, scalar, {{"step", 1.5, NULL}}, "expected a whole number, found 1.5"},
-      {"subset", POA_PLAN_I32, list, {{"of", 9, NULL}}, "at most of = 9 entries"},
-      {"crops", POA_PLAN_F32, crops, {{"count", 3, NULL}}, "multiple of count = 3"},
-      {"crops", POA_PLAN_F32, crops, {{"flip", 2, NULL}}, "flip: expected 0 to 1, found 2"},
+      {"constant", POA_PLAN_F32, scalar, {{"value", NAN, NULL, 0}}, "expected a number"},
+      {"constant", POA_PLAN_F32, scalar, {{"value", 0, "high", 0}}, "found \"high\""},
+      {"constant", POA_PLAN_I32, scalar, {{"value", 1, NULL, 0}}, "type f32 and rank 0, found i32"},
+      {"step_number", POA_PLAN_F32, scalar, {{"of", 1, NULL, 0}}, "takes no arguments, found 'of'"},
+      {"after",
+       POA_PLAN_F32,
+       scalar,
+       {{"step", 1.5, NULL, 0}},
+       "expected a whole number, found 1.5"},
+      {"subset", POA_PLAN_I32, list, {{"of", 9, NULL, 0}}, "at most of = 9 entries"},
+      {"crops", POA_PLAN_F32, crops, {{"count", 3, NULL, 0}}, "multiple of count = 3"},
+      {"crops", POA_PLAN_F32, crops, {{"flip", 2, NULL, 0}}, "flip: expected 0 to 1, found 2"},
       {"crops",
        POA_PLAN_F32,
        crops,
-       {{"scale_min", 0.5, NULL}, {"scale_max", 0.4, NULL}},
+       {{"scale_min", 0.5, NULL, 0}, {"scale_max", 0.4, NULL, 0}},
        "scale_min = 0.5 exceeds scale_max = 0.4"},
       {"crops", POA_PLAN_F32, {4, {8, 2, 4, 4}}, {{0}}, "1 or 3 channels, found 2"},
       {"crops", POA_PLAN_F32, {4, {8, 1, 4, 5}}, {{0}}, "square crops, found 4 x 5"},

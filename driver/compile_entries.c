@@ -1,0 +1,146 @@
+/* compile_entries.c: from descriptions and weights to lowered plans that share their parameters.
+ *
+ * One point of an entry that only reads becomes a plain network, with the parameters of its own
+ * size. Several points stay sub-networks of the elastic one: they read prefixes of the same
+ * weights. Either way the table of parameters holds what some entry reads, and nothing of the
+ * optimizer; an entry that updates parameters keeps the whole table, which is a run's state. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "driver/compile.h"
+
+/* Whether the entry updates parameters. */
+static bool updates(const poa_graph *graph) {
+  for (uint32_t i = 0; i < graph->node_count; i++)
+    if (graph->nodes[i].op == POA_OP_assign)
+      return true;
+  return false;
+}
+
+static poa_status elastic_graph(poa_compilation *c, poa_compiled_entry *made, poa_error *error) {
+  poa_model *model = c->deployments[made->batch].model;
+  return poa_model_graph(model, made->entry, c->arena, &made->graph, error);
+}
+
+static poa_status make_graph(poa_compilation *c, poa_compiled_entry *made, poa_error *error) {
+  poa_options options = {.point = made->point,
+                         .has_point = true,
+                         .vector_lanes = c->targets[made->variant].vector_lanes};
+  poa_status status = elastic_graph(c, made, error);
+  made->plain = status == POA_OK && c->point_count == 1 && !updates(made->graph);
+  if (made->plain)
+    status = poa_deployment_plain(&c->deployments[made->batch], made->entry, &made->point, c->arena,
+                                  &made->graph, &made->extraction, error);
+  if (status)
+    return status;
+  return poa_pipeline_run(made->graph, NULL, NULL, &options, false, NULL, NULL, error);
+}
+
+static poa_status add_one(poa_compilation *c, poa_compiled_entry made, poa_error *error) {
+  if (c->entry_count == c->entry_capacity) {
+    int capacity = 2 * c->entry_capacity + 16;
+    poa_compiled_entry *larger = poa_arena_alloc(c->arena, (size_t)capacity * sizeof *larger);
+    if (c->entry_count)
+      memcpy(larger, c->entries, (size_t)c->entry_count * sizeof *larger);
+    c->entries = larger;
+    c->entry_capacity = capacity;
+  }
+  poa_status status = make_graph(c, &made, error);
+  if (status == POA_OK)
+    c->entries[c->entry_count++] = made;
+  return status;
+}
+
+poa_status poa_compile_add(poa_compilation *c, const char *entry, const poa_point *point,
+                           poa_error *error) {
+  poa_status status = POA_OK;
+  for (int variant = 0; variant < c->variant_count; variant++)
+    for (int batch = 0; batch < c->batch_count && status == POA_OK; batch++)
+      status = add_one(
+          c,
+          (poa_compiled_entry){.entry = entry, .point = *point, .variant = variant, .batch = batch},
+          error);
+  return status;
+}
+
+/* The table of parameters. */
+
+static const poa_parameter *find(const poa_parameter *table, int count, const char *set,
+                                 const char *name) {
+  for (int i = 0; i < count; i++)
+    if (strcmp(table[i].name, name) == 0 && strcmp(table[i].set, set) == 0)
+      return &table[i];
+  return NULL;
+}
+
+/* Adds to the common table what `made` reads and the table lacks. */
+static void join_table(poa_compilation *c, const poa_compiled_entry *made) {
+  const poa_graph *graph = made->graph;
+  bool *read = poa_arena_alloc(c->arena, (size_t)graph->parameter_count + 1);
+  poa_mark_read_parameters(graph, read);
+  for (int i = 0; i < graph->parameter_count; i++) {
+    const poa_parameter *p = &graph->parameters[i];
+    if (read[i] && !find(c->parameters, c->parameter_count, p->set, p->name)) {
+      c->origins[c->parameter_count] = (poa_parameter_origin){made, i, *p};
+      c->parameters[c->parameter_count++] = *p;
+    }
+  }
+}
+
+static void share_table(poa_compilation *c) {
+  size_t most = 1;
+  for (int i = 0; i < c->entry_count; i++)
+    most += (size_t)c->entries[i].graph->parameter_count;
+  c->parameters = poa_arena_alloc(c->arena, most * sizeof *c->parameters);
+  c->origins = poa_arena_alloc(c->arena, most * sizeof *c->origins);
+  for (int i = 0; i < c->entry_count; i++)
+    join_table(c, &c->entries[i]);
+  for (int i = 0; i < c->entry_count; i++) {
+    c->entries[i].graph->parameters = c->parameters;
+    c->entries[i].graph->parameter_count = c->parameter_count;
+  }
+}
+
+poa_status poa_compile_lower(poa_compilation *c, poa_error *error) {
+  bool whole = false;
+  for (int i = 0; i < c->entry_count; i++)
+    whole |= updates(c->entries[i].graph);
+  if (!whole)
+    share_table(c);
+  poa_status status = POA_OK;
+  for (int i = 0; i < c->entry_count && status == POA_OK; i++) {
+    poa_compiled_entry *made = &c->entries[i];
+    status = poa_lower_launches(made->graph, &c->targets[made->variant], c->arena, &made->lowered,
+                                error);
+  }
+  return status;
+}
+
+/* Weights. */
+
+static poa_status fill(const poa_compilation *c, const poa_parameter_origin *origin, float *out,
+                       poa_error *error) {
+  const poa_compiled_entry *entry = origin->entry;
+  const poa_deployment *deployment = &c->deployments[entry->batch];
+  if (!entry->plain)
+    return poa_deployment_values(deployment, &origin->parameter, out, error);
+  return poa_deployment_plain_values(deployment, &entry->extraction, origin->index, out, error);
+}
+
+poa_status poa_compile_weights(const poa_compilation *c, void **weights, poa_error *error) {
+  const poa_plan *plan = c->entries[0].lowered.plan;
+  size_t bytes = ((size_t)plan->parameter_bytes + 4095) / 4096 * 4096;
+  char *block = aligned_alloc(4096, bytes ? bytes : 4096);
+  if (!block)
+    return poa_fail(error, POA_NO_MEMORY, "no memory for %zu bytes of weights", bytes);
+  memset(block, 0, bytes);
+  poa_status status = POA_OK;
+  for (int i = 0; i < c->parameter_count && status == POA_OK; i++)
+    status = fill(c, &c->origins[i], (float *)(void *)(block + plan->parameters[i].offset), error);
+  if (status) {
+    free(block);
+    return status;
+  }
+  *weights = block;
+  return POA_OK;
+}

@@ -1,0 +1,83 @@
+/* features_input.c: from files to what the network takes: pixels are cut to their middle square,
+ * resized (bicubic) and normalized as in training; values are taken as they are. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "program/features.h"
+#include "program/image_files.h"
+#include "runtime/image.h"
+
+static poa_status add_values(poa_features *f, const poa_loaded_images *images, int64_t index,
+                             const char *path, poa_error *error) {
+  if (images->channels != f->channels || images->height != f->side || images->width != f->side)
+    return poa_fail(error, POA_BAD_INPUT,
+                    "%s: values have to be [n, %d, %d, %d] as the network takes them, and are "
+                    "[n, %d, %d, %d]; pixels (uint8) of any size are resized",
+                    path, f->channels, f->side, f->side, images->channels, images->height,
+                    images->width);
+  return poa_features_add(f, images->values + index * poa_features_image_floats(f), error);
+}
+
+static poa_status add_pixels(poa_features *f, const poa_loaded_images *images, int64_t index,
+                             poa_resampler *resampler, float *scratch, poa_error *error) {
+  int64_t bytes = (int64_t)images->channels * images->height * images->width;
+  poa_pixels pixels = {images->pixels + index * bytes, images->channels, images->height,
+                       images->width};
+  poa_image image = {scratch, f->channels, f->side};
+  poa_resample(resampler, pixels, poa_middle_square(images->height, images->width), false, image);
+  if (f->normalized)
+    poa_image_normalize(image, f->normalization.mean, f->normalization.deviation);
+  return poa_features_add(f, scratch, error);
+}
+
+static poa_status add_images(poa_features *f, const poa_loaded_images *images, const char *path,
+                             FILE *names, poa_error *error) {
+  poa_box square = poa_middle_square(images->height, images->width);
+  poa_resampler *resampler = NULL;
+  float *scratch = malloc((size_t)poa_features_image_floats(f) * sizeof *scratch);
+  poa_status status = scratch ? POA_OK : poa_fail(error, POA_NO_MEMORY, "out of memory");
+  if (status == POA_OK && images->pixels)
+    status = poa_resampler_create(&resampler, square.height, square.width, f->side, error);
+  for (int64_t i = 0; i < images->count && status == POA_OK; i++) {
+    status = images->values ? add_values(f, images, i, path, error)
+                            : add_pixels(f, images, i, resampler, scratch, error);
+    if (names && status == POA_OK && images->count > 1)
+      fprintf(names, "%s[%lld]\n", path, (long long)i);
+    else if (names && status == POA_OK)
+      fprintf(names, "%s\n", path);
+  }
+  poa_resampler_free(resampler);
+  free(scratch);
+  return status;
+}
+
+/* Raw float32, image after image, until the end. */
+static poa_status read_standard_input(poa_features *f, FILE *names, poa_error *error) {
+  size_t bytes = (size_t)poa_features_image_floats(f) * sizeof(float), got = 0;
+  float *image = malloc(bytes);
+  poa_status status = image ? POA_OK : poa_fail(error, POA_NO_MEMORY, "out of memory");
+  for (int64_t i = 0; status == POA_OK && (got = fread(image, 1, bytes, stdin)) == bytes; i++) {
+    status = poa_features_add(f, image, error);
+    if (names)
+      fprintf(names, "-[%lld]\n", (long long)i);
+  }
+  free(image);
+  if (status == POA_OK && got > 0)
+    status = poa_fail(error, POA_BAD_INPUT,
+                      "standard input ends within an image: %zu of %zu bytes; expected float32 "
+                      "[n, %d, %d, %d]",
+                      got, bytes, f->channels, f->side, f->side);
+  return status;
+}
+
+poa_status poa_features_read(poa_features *f, const char *path, FILE *names, poa_error *error) {
+  if (strcmp(path, "-") == 0)
+    return read_standard_input(f, names, error);
+  poa_loaded_images images;
+  poa_status status = poa_images_load(path, &images, error);
+  if (status)
+    return status;
+  status = add_images(f, &images, path, names, error);
+  poa_images_free(&images);
+  return status;
+}
