@@ -11,8 +11,9 @@
 #include <time.h>
 
 #include "codegen/peak.h"
-#include "driver/sampling.h"
 #include "driver/session.h"
+#include "program/sampling.h"
+#include "runtime/clock.h"
 #include "runtime/dataset.h"
 #include "runtime/philox.h"
 #include "runtime/sources.h"
@@ -32,12 +33,6 @@ typedef struct bench {
   poa_bench_result result;
   poa_error *error;
 } bench;
-
-static double now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 static void *allocate(const bench *b, int64_t count, size_t size) {
   return poa_arena_alloc(b->arena, (size_t)(count + 1) * size);
@@ -90,11 +85,12 @@ static bool is_known(const bench *b, const poa_program_at *program) {
 static poa_status compile_programs(bench *b) {
   for (int64_t i = 0; i < b->result.step_count; i++) {
     poa_bench_step *step = &b->result.steps[i];
-    double start = now();
-    if (poa_session_program(&b->session, "step", &step->point, false, &b->program_of[i], b->error))
+    double start = poa_seconds();
+    if (poa_supernet_program(&b->session.net, "step", &step->point, false, &b->program_of[i],
+                             b->error))
       return b->error->status;
     if (!is_known(b, b->program_of[i]))
-      note_program(b, b->program_of[i], now() - start);
+      note_program(b, b->program_of[i], poa_seconds() - start);
     step->flops = plan_flops(b->program_of[i]->plan);
   }
   b->result.kernels = poa_kernel_library_statistics(b->session.library);
@@ -104,9 +100,9 @@ static poa_status compile_programs(bench *b) {
 /* Pointers into the arena are final once all are prepared. */
 static poa_status prepare_programs(bench *b) {
   poa_status status =
-      poa_parameter_store_initialize(b->session.store, b->seed, b->result.threads, b->error);
+      poa_parameter_store_initialize(b->session.net.store, b->seed, b->result.threads, b->error);
   for (int64_t i = 0; i < b->result.program_count && status == POA_OK; i++)
-    status = poa_session_prepare(&b->session, b->distinct[i], b->error);
+    status = poa_supernet_prepare(&b->session.net, b->distinct[i], b->error);
   return status;
 }
 
@@ -153,11 +149,11 @@ static poa_status open_feeder(bench *b) {
 /* Running. */
 
 static poa_status run_step(bench *b, poa_program_at *program, double *waited, double *seconds) {
-  void *arena = poa_executor_arena(b->session.executor);
+  void *arena = poa_executor_arena(b->session.net.executor);
   if (poa_feeder_fill(b->feeder, program->plan, b->fed, arena, waited, b->error))
     return b->error->status;
   b->fed++;
-  poa_executor_run(b->session.executor, program->prepared, seconds);
+  poa_executor_run(b->session.net.executor, program->prepared, seconds);
   return POA_OK;
 }
 
@@ -194,10 +190,10 @@ static void summarize(bench *b) {
 static poa_status time_steps(bench *b) {
   for (int64_t i = 0; i < b->result.step_count; i++) {
     poa_bench_step *step = &b->result.steps[i];
-    double start = now();
+    double start = poa_seconds();
     if (run_step(b, b->program_of[i], &step->waited, NULL))
       return b->error->status;
-    step->seconds = now() - start;
+    step->seconds = poa_seconds() - start;
   }
   summarize(b);
   return POA_OK;
@@ -292,7 +288,7 @@ static void open_result(bench *b, const poa_model *model) {
   b->result = (poa_bench_result){.model = poa_model_path(model),
                                  .cpu = b->session.target.cpu,
                                  .lattice = poa_model_lattice(model),
-                                 .threads = poa_executor_threads(b->session.executor),
+                                 .threads = poa_executor_threads(b->session.net.executor),
                                  .lanes = b->session.target.vector_lanes,
                                  .step_count = steps,
                                  .steps = allocate(b, steps, sizeof *b->result.steps),

@@ -5,14 +5,16 @@
 
 const poa_command poa_commands[] = {
     {"train", poa_train,
-     "set,data,steps,out,resume,threads,seed,every,cpu,cache,no-cache,plugin,quiet", 1, 1,
+     "set,data,steps,out,init,resume,threads,seed,every,cpu,cache,no-cache,plugin,quiet", 1, 1,
      "poa train MODEL --data PATH [--out DIR] [--steps N] [--set NAME=VALUE,..] [--resume]",
      "pre-trains the elastic network and evaluates its sub-networks",
      "MODEL is a description or the name of a recipe. The run's folder gets "
      "checkpoint.safetensors\n"
      "(every --every steps, at the end, and on SIGINT or SIGTERM), metrics.jsonl and report.html.\n"
      "With --resume the run goes on where its checkpoint stands, with the constants it was\n"
-     "started with, and ends bit for bit as if it had never stopped.\n"},
+     "started with, and ends bit for bit as if it had never stopped. With --init the largest "
+     "network\n"
+     "starts from a plain one's weights.\n"},
     {"eval", poa_eval, "data,at,all,knn,threads,limit,cpu,cache,no-cache,plugin,json", 1, 1,
      "poa eval RUN --data PATH [--at NAME=N,.. | --all]",
      "accuracy of sub-networks of a trained run by nearest neighbours",
@@ -49,7 +51,7 @@ const poa_command poa_commands[] = {
     {"opt", poa_opt, "passes,list,at,verify,probes", 0, 1,
      "poa opt [--passes A,B] [--list] [FILE|-]", "reads a graph, runs passes over it and prints it",
      "Without --passes the graph is read and printed. FILE defaults to standard input.\n"},
-    {"info", poa_info, "set,at,all,json,threads", 1, 1, "poa info MODEL [--at NAME=N,..] [--json]",
+    {"info", poa_info, "set,at,json", 1, 1, "poa info MODEL [--at NAME=N,..] [--json]",
      "the lattice: parameters and FLOPs of each sub-network; kernels and peak memory of a step",
      "Parameters and FLOPs are those of the entry `features` for one image. Kernels and memory "
      "are\n"

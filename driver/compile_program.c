@@ -152,7 +152,8 @@ static poa_status link_program(const poa_compilation *c, const char *prefix, int
   for (int i = 0; i < objects; i++)
     poa_link_add(&line, poa_arena_format(c->arena, "%s-%d.o", prefix, i));
   if (c->flags->with_images)
-    poa_link_add(&line, poa_arena_format(c->arena, "%s/libpoa_images.a", folder));
+    add_list(&line, c->arena,
+             poa_arena_format(c->arena, "-Wl,-u,poa_codec_decode|%s/libpoa_images.a", folder));
   poa_link_add(&line, poa_arena_format(c->arena, "%s/libpoa_program.a", folder));
   poa_link_add(&line, poa_arena_format(c->arena, "%s/libpoart.a", folder));
   if (c->flags->with_images)

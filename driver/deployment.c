@@ -6,7 +6,8 @@
 #include <sys/stat.h>
 
 #include "codegen/lower.h"
-#include "driver/run_folder.h"
+#include "driver/run_flags.h"
+#include "program/run_folder.h"
 
 static bool is_folder(const char *path) {
   struct stat status;

@@ -1,8 +1,10 @@
 /* eval.c: judges sub-networks of a trained run. */
 #include <stdlib.h>
 
-#include "driver/evaluation.h"
-#include "driver/run_folder.h"
+#include "driver/run_flags.h"
+#include "driver/session.h"
+#include "program/evaluation.h"
+#include "program/run_folder.h"
 
 #define MAX_POINTS 2048
 #define VALUES_PER_NAME 4
@@ -62,8 +64,8 @@ static poa_status choose_points(evaluator *e, poa_error *error) {
 static poa_status load_weights(evaluator *e, poa_error *error) {
   poa_program_at *program;
   poa_status status =
-      poa_session_program(&e->session, "features", &e->points[0], false, &program, error);
-  return status ? status : poa_checkpoint_load(e->file, e->session.store, error);
+      poa_supernet_program(&e->session.net, "features", &e->points[0], false, &program, error);
+  return status ? status : poa_checkpoint_load(e->file, e->session.net.store, error);
 }
 
 static poa_status evaluate(evaluator *e, const poa_flags *given, poa_error *error) {
@@ -76,7 +78,7 @@ static poa_status evaluate(evaluator *e, const poa_flags *given, poa_error *erro
     status = load_weights(e, error);
   int64_t limit = given->limit > 0 ? given->limit : 0;
   for (int64_t i = 0; status == POA_OK && i < e->count; i++)
-    status = poa_evaluate_point(&e->session, &e->points[i], e->train, e->test, limit,
+    status = poa_evaluate_point(&e->session.net, &e->points[i], e->train, e->test, limit,
                                 &e->evaluations[i], error);
   if (status == POA_OK)
     poa_print_evaluations(poa_model_lattice(e->session.model), e->evaluations, e->count,

@@ -65,13 +65,6 @@ static poa_point sampled_point(const poa_lattice *lattice) {
   return poa_lattice_point(lattice, size > 1 ? size - 2 : 0);
 }
 
-static bool has_entry(const poa_model *model, const char *name) {
-  for (int i = 0; i < poa_model_entry_count(model); i++)
-    if (strcmp(poa_model_entry_name(model, i), name) == 0)
-      return true;
-  return false;
-}
-
 static void print_needs(const poa_lattice *lattice, const poa_point *point,
                         const step_needs *needs) {
   char text[256];
@@ -133,7 +126,7 @@ static void print_table(const poa_lattice *lattice, const poa_subnetwork *networ
 static poa_status measure_all(poa_model *model, poa_arena *arena, poa_subnetwork **networks,
                               int64_t *count, poa_error *error) {
   const poa_lattice *lattice = poa_model_lattice(model);
-  *count = has_entry(model, "features") ? poa_lattice_size(lattice) : 0;
+  *count = poa_model_has_entry(model, "features") ? poa_lattice_size(lattice) : 0;
   *networks = poa_arena_alloc(arena, (size_t)(*count + 1) * sizeof **networks);
   poa_arena *scratch = poa_arena_create();
   if (!scratch)
@@ -158,7 +151,7 @@ static poa_status inform(const poa_flags *flags, poa_model *model, poa_arena *ar
     return error->status;
   if (measure_all(model, arena, &networks, &count, error))
     return error->status;
-  if (has_entry(model, "step") && plan_step(model, &point, arena, &needs, error))
+  if (poa_model_has_entry(model, "step") && plan_step(model, &point, arena, &needs, error))
     return error->status;
   if (flags->json) {
     print_json(lattice, networks, count, &point, &needs);

@@ -167,9 +167,9 @@ static poa_status fill_parameter(const poa_case *recorded, const poa_plan_parame
 
 poa_status poa_case_fill_parameters(const poa_case *recorded, poa_session *session,
                                     poa_error *error) {
-  const poa_plan *plan = poa_parameter_store_plan(session->store);
+  const poa_plan *plan = poa_parameter_store_plan(session->net.store);
   for (int i = 0; i < plan->parameter_count; i++) {
-    float *values = poa_parameter_store_values(session->store, &plan->parameters[i]);
+    float *values = poa_parameter_store_values(session->net.store, &plan->parameters[i]);
     poa_status status = fill_parameter(recorded, &plan->parameters[i], values, error);
     if (status)
       return status;

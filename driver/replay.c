@@ -97,7 +97,7 @@ static const float *find_result(const poa_session *session, const poa_program_at
     poa_parameter_key(&plan->parameters[i], key, sizeof key);
     if (strcmp(key, name + 4) == 0) {
       *count = poa_plan_elements(plan->parameters[i].shape);
-      return poa_parameter_store_values(session->store, &plan->parameters[i]);
+      return poa_parameter_store_values(session->net.store, &plan->parameters[i]);
     }
   }
   return NULL;
@@ -161,16 +161,16 @@ static poa_status run_step(poa_session *session, const poa_case *recorded, doubl
   poa_program_at *program;
   poa_status status = poa_case_point(recorded, poa_model_lattice(session->model), &point, error);
   if (status == POA_OK)
-    status = poa_session_program(session, "step", &point, true, &program, error);
+    status = poa_supernet_program(&session->net, "step", &point, true, &program, error);
   if (status == POA_OK)
     status = poa_case_fill_parameters(recorded, session, error);
   if (status == POA_OK)
-    status = poa_session_prepare(session, program, error);
+    status = poa_supernet_prepare(&session->net, program, error);
   if (status == POA_OK)
     status = poa_case_fill_inputs(recorded, program, error);
   if (status)
     return status;
-  poa_executor_run(session->executor, program->prepared, NULL);
+  poa_executor_run(session->net.executor, program->prepared, NULL);
   return compare_all(recorded, session, program, scale, v, error);
 }
 

@@ -3,12 +3,7 @@
 #define POA_DRIVER_SUBNETWORK_H
 
 #include "driver/driver.h"
-
-typedef struct poa_subnetwork {
-  poa_point point;
-  int64_t parameters; /* elements that the entry reads */
-  double flops;       /* two per multiply-add of its matrix products, per image */
-} poa_subnetwork;
+#include "program/supernet.h"
 
 /* Measures the entry `features` at `point`. Resets `scratch` and builds the graph there. */
 poa_status poa_subnetwork_measure(poa_model *model, const poa_point *point, poa_arena *scratch,

@@ -304,6 +304,13 @@ static poa_status unknown_entry(const poa_model *model, const char *entry, poa_e
                   entry, *names ? names : "none");
 }
 
+bool poa_model_has_entry(const poa_model *model, const char *name) {
+  for (int i = 0; i < poa_model_entry_count(model); i++)
+    if (strcmp(poa_model_entry_name(model, i), name) == 0)
+      return true;
+  return false;
+}
+
 poa_status poa_model_graph(poa_model *model, const char *entry, poa_arena *arena, poa_graph **graph,
                            poa_error *error) {
   const poa_definition *definition = find_entry(model, entry);

@@ -26,6 +26,7 @@ const char *poa_model_path(const poa_model *model); /* of the file found */
 const poa_lattice *poa_model_lattice(const poa_model *model);
 int poa_model_entry_count(const poa_model *model);
 const char *poa_model_entry_name(const poa_model *model, int index);
+bool poa_model_has_entry(const poa_model *model, const char *name);
 /* A fresh graph of the entry, symbolic, in `arena`. It refers to the model, which must
  * outlive it. An unknown entry is an error that names those there are. */
 poa_status poa_model_graph(poa_model *model, const char *entry, poa_arena *arena, poa_graph **graph,

@@ -15,11 +15,6 @@ typedef struct poa_slot {
   bool optional;
 } poa_slot;
 
-/* arena.c */
-
-/* The first `length` characters of `start`, as text. */
-char *poa_arena_span(poa_arena *arena, const char *start, size_t length);
-
 /* ops.c */
 
 /* Fills `slots` (POA_MAX_SLOTS of them) in the row's order; returns how many. */

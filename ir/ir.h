@@ -17,23 +17,10 @@
 #include <stdio.h>
 
 #include "poa.h"
+#include "runtime/arena.h"
 #include "runtime/lattice.h"
 
 #define POA_MAX_RANK 8
-
-/* arena.c: memory that is freed all at once */
-
-typedef struct poa_arena poa_arena;
-
-poa_arena *poa_arena_create(void); /* NULL without memory */
-void poa_arena_free(poa_arena *arena);
-/* Forgets all that was allocated, but keeps the largest block for what comes next. */
-void poa_arena_reset(poa_arena *arena);
-/* Zeroed, aligned to 16. Never NULL: without memory the program ends with a message. */
-void *poa_arena_alloc(poa_arena *arena, size_t size);
-char *poa_arena_text(poa_arena *arena, const char *text); /* a copy */
-char *poa_arena_format(poa_arena *arena, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
 
 /* extent.c: integers and expressions of elastic names */
 

@@ -17,11 +17,11 @@
 typedef struct poa_checkpoint_info {
   int64_t step; /* steps done */
   uint64_t seed;
-  int64_t deck_position; /* of the next sub-network; see deck.h */
-  const char *model;     /* path of the description */
-  const char *overrides; /* "K=V,K=V" */
+  int64_t deck_position;     /* of the next sub-network; see deck.h */
+  const char *model;         /* path of the description */
+  const char *overrides;     /* "K=V,K=V" */
   const char *normalization; /* of the images (normalization.h); "" if unknown */
-  const char *version;   /* of the poa that wrote the file; ignored when saving */
+  const char *version;       /* of the poa that wrote the file; ignored when saving */
 } poa_checkpoint_info;
 
 /* Writes all parameters of `store`, whole or not at all. */

@@ -221,8 +221,7 @@ poa_status poa_dataset_batch(const poa_dataset *dataset, int64_t first, int64_t 
                              poa_error *error) {
   poa_box middle = poa_middle_square(dataset->height, dataset->width);
   poa_resampler *resampler;
-  poa_status status =
-      poa_resampler_create(&resampler, middle.height, middle.width, size, error);
+  poa_status status = poa_resampler_create(&resampler, middle.height, middle.width, size, error);
   if (status != POA_OK)
     return status;
   int64_t plane = (int64_t)size * size;

@@ -131,7 +131,8 @@ poa_status poa_parameter_store_create(poa_parameter_store **store, const poa_pla
   poa_status status = create_empty(store, plan, error);
   if (status != POA_OK)
     return status;
-  status = poa_memory_block_create(&(*store)->block, plan->parameter_bytes, "the parameters", error);
+  status =
+      poa_memory_block_create(&(*store)->block, plan->parameter_bytes, "the parameters", error);
   if (status != POA_OK) {
     poa_parameter_store_free(*store);
     *store = NULL;
@@ -267,12 +268,20 @@ poa_status poa_parameter_store_initialize(poa_parameter_store *store, uint64_t s
   for (int i = 0; i < plan->parameter_count; i++)
     if (plan->parameters[i].initializer != POA_INIT_COPY)
       fill(poa_parameter_store_values(store, &plan->parameters[i]), &plan->parameters[i], seed);
+  return poa_parameter_store_copy_sets(store, error);
+}
+
+poa_status poa_parameter_store_copy_sets(poa_parameter_store *store, poa_error *error) {
+  const poa_plan *plan = store->plan;
   for (int i = 0; i < plan->parameter_count; i++) {
     const poa_plan_parameter *parameter = &plan->parameters[i];
-    if (parameter->initializer == POA_INIT_COPY)
-      memcpy(poa_parameter_store_values(store, parameter),
-             poa_parameter_store_values(store, copied_parameter(store, parameter, error)),
-             sizeof(float) * (size_t)poa_plan_elements(parameter->shape));
+    if (parameter->initializer != POA_INIT_COPY)
+      continue;
+    const poa_plan_parameter *source = copied_parameter(store, parameter, error);
+    if (!source)
+      return POA_BAD_INPUT;
+    memcpy(poa_parameter_store_values(store, parameter), poa_parameter_store_values(store, source),
+           sizeof(float) * (size_t)poa_plan_elements(parameter->shape));
   }
   return POA_OK;
 }

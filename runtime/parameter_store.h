@@ -31,6 +31,9 @@ void poa_parameter_store_free(poa_parameter_store *store);
 poa_status poa_parameter_store_initialize(poa_parameter_store *store, uint64_t seed, int threads,
                                           poa_error *error);
 
+/* Gives the parameters that start as copies the present values of what they copy. */
+poa_status poa_parameter_store_copy_sets(poa_parameter_store *store, poa_error *error);
+
 /* The whole block, POA_ALIGNMENT-aligned, and its size in bytes. Lives as long as the store. */
 void *poa_parameter_store_data(const poa_parameter_store *store);
 int64_t poa_parameter_store_bytes(const poa_parameter_store *store);

@@ -80,8 +80,8 @@ typedef enum poa_initializer {
 /* One tensor of the parameter space. Stored row-major, always at maximal size.
  * The layout is the same in every plan of one model. */
 typedef struct poa_plan_parameter {
-  const char *set;  /* "student", "teacher", "adam_m"; "" for a single state */
-  const char *name; /* "blocks.0.attn.qkv.weight" */
+  const char *set;      /* "student", "teacher", "adam_m"; "" for a single state */
+  const char *name;     /* "blocks.0.attn.qkv.weight" */
   poa_plan_shape shape; /* as files have it: [144,48] where the graph has [3,48,48] */
   int64_t offset;       /* bytes in POA_SPACE_PARAMETERS */
   poa_initializer initializer;

@@ -28,8 +28,8 @@ static const poa_plan_external *put_external(block *b, const poa_plan_external *
     return NULL;
   poa_plan_external copy = *external;
   copy.symbol = put_text(b, external->symbol);
-  copy.arguments = put(b, external->arguments,
-                       (size_t)external->argument_count * sizeof *external->arguments);
+  copy.arguments =
+      put(b, external->arguments, (size_t)external->argument_count * sizeof *external->arguments);
   return put(b, &copy, sizeof copy);
 }
 
@@ -39,8 +39,7 @@ static const poa_plan_launch *put_launches(block *b, const poa_plan *plan) {
   for (int i = 0; i < plan->launch_count; i++) {
     poa_plan_launch launch = plan->launches[i];
     launch.external = put_external(b, launch.external);
-    launch.buffers =
-        put(b, launch.buffers, (size_t)launch.buffer_count * sizeof *launch.buffers);
+    launch.buffers = put(b, launch.buffers, (size_t)launch.buffer_count * sizeof *launch.buffers);
     launch.label = put_text(b, launch.label);
     launch.family = put_text(b, launch.family);
     if (launches)

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 static const uint64_t max_header_bytes = 100 * 1000 * 1000; /* as the reference reader has it */
-static const int64_t max_exact_integer = INT64_C(1) << 53; /* what any reader of JSON can hold */
+static const int64_t max_exact_integer = INT64_C(1) << 53;  /* what any reader of JSON can hold */
 enum { LENGTH_BYTES = 8 };
 
 typedef struct opened_file {

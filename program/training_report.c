@@ -1,10 +1,12 @@
 /* training_report.c: how good each sub-network has become, as a table and as a page. */
-#include "driver/training_report.h"
+#include "program/training_report.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "driver/evaluation.h"
+#include "program/evaluation.h"
+#include "runtime/arena.h"
 #include "runtime/metrics.h"
 #include "runtime/progress.h"
 #include "runtime/report.h"
@@ -17,25 +19,15 @@ typedef struct judged {
   poa_evaluation evaluations[MAX_POINTS];
 } judged;
 
-static bool has_features(const poa_model *model) {
-  for (int i = 0; i < poa_model_entry_count(model); i++)
-    if (strcmp(poa_model_entry_name(model, i), "features") == 0)
-      return true;
-  return false;
-}
-
-static poa_status evaluate_points(poa_session *session, const poa_dataset *train,
+static poa_status evaluate_points(poa_supernet *net, const poa_dataset *train,
                                   const poa_dataset *test, judged *result, poa_error *error) {
   poa_point points[MAX_POINTS];
-  double bank = 0;
   poa_progress *progress = NULL;
-  poa_model_number(session->model, "eval_images", &bank);
-  int64_t count =
-      poa_select_points(poa_model_lattice(session->model), VALUES_PER_NAME, points, MAX_POINTS);
+  int64_t count = poa_select_points(net->lattice, VALUES_PER_NAME, points, MAX_POINTS);
   poa_status status = poa_progress_create(&progress, stdout, POA_PROGRESS_AUTO, "evaluate",
                                           "sub-networks", 0, count, error);
   for (int64_t i = 0; status == POA_OK && i < count; i++) {
-    status = poa_evaluate_point(session, &points[i], train, test, (int64_t)bank,
+    status = poa_evaluate_point(net, &points[i], train, test, (int64_t)net->eval_images,
                                 &result->evaluations[i], error);
     result->count = status == POA_OK ? i + 1 : i;
     poa_progress_update(progress, i + 1, 0.0 / 0.0);
@@ -46,15 +38,14 @@ static poa_status evaluate_points(poa_session *session, const poa_dataset *train
 
 /* A network that cannot be judged, for want of labels or of finite features, is no failure of
  * the run: its checkpoint is written. */
-static poa_status evaluate(poa_session *session, const char *data, judged *result,
-                           poa_error *error) {
+static poa_status evaluate(poa_supernet *net, const char *data, judged *result, poa_error *error) {
   poa_dataset *train = NULL, *test = NULL;
   poa_error why = {0};
-  if (!has_features(session->model))
+  if (!net->has_features)
     return POA_OK;
   poa_status status = poa_open_labelled(data, &train, &test, &why);
   if (status == POA_OK)
-    status = evaluate_points(session, train, test, result, &why);
+    status = evaluate_points(net, train, test, result, &why);
   poa_dataset_free(train);
   poa_dataset_free(test);
   if (status == POA_OK)
@@ -97,7 +88,7 @@ static void describe_models(const poa_lattice *lattice, const judged *result, po
   }
 }
 
-static poa_status write_page(poa_session *session, const poa_run_folder *folder, int64_t steps,
+static poa_status write_page(poa_supernet *net, const poa_run_folder *folder, int64_t steps,
                              const judged *result, poa_arena *arena, poa_error *error) {
   poa_metrics_table *table = NULL;
   poa_status status = poa_metrics_read(&table, folder->metrics, error);
@@ -111,11 +102,11 @@ static poa_status write_page(poa_session *session, const poa_run_folder *folder,
       {"Gradient norms before clipping", find_series(table, "clip.", norms), norms},
   };
   poa_report_model models[MAX_POINTS];
-  describe_models(poa_model_lattice(session->model), result, arena, models);
+  describe_models(net->lattice, result, arena, models);
   poa_report_fact facts[] = {
-      {"model", poa_model_path(session->model)},
+      {"model", net->model},
       {"steps", poa_arena_format(arena, "%lld", (long long)steps)},
-      {"processor", session->target.cpu},
+      {"processor", net->processor},
   };
   poa_report report = {.title = "Pre-training of an elastic network",
                        .fact_count = 3,
@@ -130,19 +121,18 @@ static poa_status write_page(poa_session *session, const poa_run_folder *folder,
   return status;
 }
 
-poa_status poa_report_training(poa_session *session, const poa_run_folder *folder, const char *data,
+poa_status poa_report_training(poa_supernet *net, const poa_run_folder *folder, const char *data,
                                int64_t steps, poa_error *error) {
   judged *result = calloc(1, sizeof *result);
   poa_arena *arena = poa_arena_create();
   poa_status status =
       result && arena ? POA_OK : poa_fail(error, POA_NO_MEMORY, "no memory for the report");
   if (status == POA_OK)
-    status = evaluate(session, data, result, error);
+    status = evaluate(net, data, result, error);
   if (status == POA_OK && result->count)
-    poa_print_evaluations(poa_model_lattice(session->model), result->evaluations, result->count,
-                          false);
+    poa_print_evaluations(net->lattice, result->evaluations, result->count, false);
   if (status == POA_OK)
-    status = write_page(session, folder, steps, result, arena, error);
+    status = write_page(net, folder, steps, result, arena, error);
   if (status == POA_OK)
     printf("report: %s\n", folder->report);
   poa_arena_free(arena);

@@ -1,7 +1,8 @@
 /* run_folder.c: the folder of a run: checkpoint.safetensors, metrics.jsonl, report.html. */
-#include "driver/run_folder.h"
+#include "program/run_folder.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -39,20 +40,4 @@ poa_status poa_run_folder_make(const poa_run_folder *folder, poa_error *error) {
 bool poa_run_folder_has_checkpoint(const poa_run_folder *folder) {
   struct stat status;
   return stat(folder->checkpoint, &status) == 0;
-}
-
-poa_status poa_run_flags(const poa_checkpoint_info *info, poa_arena *arena, poa_flags *flags,
-                         poa_error *error) {
-  flags->arguments[0] = poa_arena_text(arena, info->model);
-  flags->argument_count = 1;
-  flags->seed = (int64_t)info->seed;
-  flags->override_count = 0;
-  return *info->overrides ? poa_overrides_split(info->overrides, arena, flags, error) : POA_OK;
-}
-
-const char *poa_join_overrides(const poa_flags *flags, poa_arena *arena) {
-  const char *text = "";
-  for (int i = 0; i < flags->override_count; i++)
-    text = poa_arena_format(arena, "%s%s%s", text, i ? "," : "", flags->overrides[i]);
-  return text;
 }

@@ -1,10 +1,9 @@
 /* evaluation.h: how good sub-networks are: features of the entry `features`, judged by
  * their nearest neighbours. */
-#ifndef POA_DRIVER_EVALUATION_H
-#define POA_DRIVER_EVALUATION_H
+#ifndef POA_PROGRAM_EVALUATION_H
+#define POA_PROGRAM_EVALUATION_H
 
-#include "driver/session.h"
-#include "driver/subnetwork.h"
+#include "program/supernet.h"
 #include "runtime/dataset.h"
 
 typedef struct poa_evaluation {
@@ -15,9 +14,9 @@ typedef struct poa_evaluation {
 
 /* Evaluates the sub-network at `point`: features of the first `limit` images of `train` (all
  * if 0) answer for those of `test`. Both have labels. */
-poa_status poa_evaluate_point(poa_session *session, const poa_point *point,
-                              const poa_dataset *train, const poa_dataset *test, int64_t limit,
-                              poa_evaluation *result, poa_error *error);
+poa_status poa_evaluate_point(poa_supernet *net, const poa_point *point, const poa_dataset *train,
+                              const poa_dataset *test, int64_t limit, poa_evaluation *result,
+                              poa_error *error);
 
 /* A selection of the lattice: for each name at most `per_name` values, evenly spread, the
  * smallest and the largest among them. Writes at most `capacity` points; returns how many. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ir/internal.h"
+#include "runtime/arena.h"
 
 #define ALIGNMENT 16
 #define FIRST_BLOCK ((size_t)64 << 10)

@@ -1,5 +1,5 @@
 /* sampling.c: a lattice's elastic names are the axes of its deck. */
-#include "driver/sampling.h"
+#include "program/sampling.h"
 
 poa_status poa_sampling_deck(const poa_lattice *lattice, poa_deck **deck, poa_error *error) {
   poa_deck_axis axes[POA_MAX_ELASTIC];

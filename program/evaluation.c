@@ -1,17 +1,12 @@
 /* evaluation.c: runs `features` over a data set, batch by batch. */
-#include "driver/evaluation.h"
+#include "program/evaluation.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "runtime/clock.h"
 #include "runtime/knn.h"
-
-static double now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 /* The images in and the features out of the entry. */
 typedef struct features_plan {
@@ -46,7 +41,7 @@ static poa_status find_ends(const poa_program_at *program, features_plan *f, poa
 }
 
 /* Features of the first `count` images, [count, dimension]. */
-static poa_status compute_features(poa_session *session, const features_plan *f,
+static poa_status compute_features(poa_supernet *net, const features_plan *f,
                                    const poa_dataset *data, int64_t count,
                                    const poa_normalization *normalization, float *out,
                                    poa_error *error) {
@@ -60,13 +55,13 @@ static poa_status compute_features(poa_session *session, const features_plan *f,
            (size_t)((f->batch - have) * image_size) * sizeof *images);
     if (poa_dataset_batch(data, first, have, f->channels, f->size, normalization, images, error))
       return error->status;
-    poa_executor_run(session->executor, prepared, NULL);
+    poa_executor_run(net->executor, prepared, NULL);
     memcpy(out + first * f->dimension, features, (size_t)(have * f->dimension) * sizeof *out);
   }
   return POA_OK;
 }
 
-static poa_status judge(poa_session *session, const features_plan *f, const poa_dataset *train,
+static poa_status judge(poa_supernet *net, const features_plan *f, const poa_dataset *train,
                         const poa_dataset *test, int64_t bank, double *accuracy, poa_error *error) {
   poa_normalization normalization = poa_dataset_normalization(train, f->channels);
   float *known = malloc((size_t)(bank * f->dimension) * sizeof *known);
@@ -74,13 +69,13 @@ static poa_status judge(poa_session *session, const features_plan *f, const poa_
   poa_status status =
       known && asked ? POA_OK : poa_fail(error, POA_NO_MEMORY, "no memory for features");
   if (status == POA_OK)
-    status = compute_features(session, f, train, bank, &normalization, known, error);
+    status = compute_features(net, f, train, bank, &normalization, known, error);
   if (status == POA_OK)
-    status = compute_features(session, f, test, test->count, &normalization, asked, error);
+    status = compute_features(net, f, test, test->count, &normalization, asked, error);
   poa_knn_rows bank_rows = {known, train->labels, bank};
   poa_knn_rows test_rows = {asked, test->labels, test->count};
   poa_knn_settings settings = POA_KNN_DEFAULTS;
-  settings.threads = poa_executor_threads(session->executor);
+  settings.threads = poa_executor_threads(net->executor);
   if (status == POA_OK)
     status = poa_knn_accuracy(&bank_rows, &test_rows, f->dimension, train->classes, settings,
                               accuracy, error);
@@ -89,29 +84,25 @@ static poa_status judge(poa_session *session, const features_plan *f, const poa_
   return status;
 }
 
-poa_status poa_evaluate_point(poa_session *session, const poa_point *point,
-                              const poa_dataset *train, const poa_dataset *test, int64_t limit,
-                              poa_evaluation *result, poa_error *error) {
-  double start = now();
+poa_status poa_evaluate_point(poa_supernet *net, const poa_point *point, const poa_dataset *train,
+                              const poa_dataset *test, int64_t limit, poa_evaluation *result,
+                              poa_error *error) {
+  double start = poa_seconds();
   poa_program_at *program;
   features_plan f;
   *result = (poa_evaluation){0};
-  poa_arena *scratch = poa_arena_create();
-  if (!scratch)
-    return poa_fail(error, POA_NO_MEMORY, "out of memory");
-  poa_status status =
-      poa_subnetwork_measure(session->model, point, scratch, &result->network, error);
-  poa_arena_free(scratch);
+  result->network.point = *point;
+  poa_status status = net->measure(net->context, &result->network, error);
   if (status == POA_OK)
-    status = poa_session_program(session, "features", point, false, &program, error);
+    status = poa_supernet_program(net, "features", point, false, &program, error);
   if (status == POA_OK)
-    status = poa_session_prepare(session, program, error);
+    status = poa_supernet_prepare(net, program, error);
   if (status == POA_OK)
     status = find_ends(program, &f, error);
   int64_t bank = limit > 0 && limit < train->count ? limit : train->count;
   if (status == POA_OK)
-    status = judge(session, &f, train, test, bank, &result->accuracy, error);
-  result->seconds = now() - start;
+    status = judge(net, &f, train, test, bank, &result->accuracy, error);
+  result->seconds = poa_seconds() - start;
   return status;
 }
 

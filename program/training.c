@@ -1,0 +1,271 @@
+/* training.c: the loop of a run.
+ *
+ * Each step deals a sub-network, fills the inputs, runs the step and logs what it reports. A
+ * checkpoint holds the whole state: what is dealt and drawn depends on seed and step alone,
+ * so a resumed run ends with the same bits. */
+#include "program/training.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "program/initial_weights.h"
+#include "program/sampling.h"
+#include "program/training_report.h"
+#include "runtime/dataset.h"
+#include "runtime/metrics.h"
+#include "runtime/progress.h"
+#include "runtime/signals.h"
+#include "runtime/sources.h"
+
+#define MAX_REPORTS 256
+#define STEP "step"
+#define TAKEN "update.taken" /* the report that is 0 where a step changes nothing */
+
+typedef struct trainer {
+  const poa_training *settings;
+  poa_supernet *net;
+  poa_dataset *data;
+  poa_deck *deck;
+  poa_feeder *feeder;
+  poa_metrics *metrics;
+  poa_progress *progress;
+  char normalization[100]; /* of the images, as text; "" if none are read */
+  int64_t step;
+  int64_t skipped; /* steps that changed nothing */
+  double waited;   /* seconds for images */
+} trainer;
+
+/* Folders */
+
+poa_status poa_training_folder(const char *out, const char *model, bool resume,
+                               poa_run_folder *folder, poa_error *error) {
+  char otherwise[600];
+  const char *slash = strrchr(model, '/');
+  const char *base = slash ? slash + 1 : model;
+  snprintf(otherwise, sizeof otherwise, "runs/%.*s", (int)strcspn(base, "."), base);
+  poa_status status = poa_run_folder_name(folder, out ? out : otherwise, error);
+  bool exists = status == POA_OK && poa_run_folder_has_checkpoint(folder);
+  if (status == POA_OK && exists && !resume)
+    return poa_fail(error, POA_BAD_INPUT,
+                    "%s already holds a run: go on with it by --resume, or choose another --out",
+                    folder->path);
+  if (status == POA_OK && !exists && resume)
+    return poa_fail(error, POA_BAD_INPUT, "there is no run to resume in %s", folder->path);
+  return status;
+}
+
+poa_status poa_training_recall(const poa_run_folder *folder, poa_safetensors **file,
+                               poa_checkpoint_info *info, poa_error *error) {
+  poa_status status = poa_safetensors_open(file, folder->checkpoint, error);
+  return status ? status : poa_checkpoint_read_info(*file, info, error);
+}
+
+/* Checkpoints */
+
+static poa_status load_checkpoint(trainer *t, poa_error *error) {
+  poa_safetensors *file = NULL;
+  poa_checkpoint_info info;
+  poa_status status = poa_training_recall(&t->settings->folder, &file, &info, error);
+  if (status == POA_OK)
+    status = poa_checkpoint_load(file, t->net->store, error);
+  if (status == POA_OK)
+    t->step = info.step;
+  poa_safetensors_close(file);
+  return status;
+}
+
+static poa_status save_checkpoint(trainer *t, poa_error *error) {
+  poa_checkpoint_info info = {
+      .step = t->step,
+      .seed = t->settings->seed,
+      .deck_position = t->step,
+      .model = t->settings->model,
+      .overrides = t->settings->overrides,
+      .normalization = t->normalization,
+  };
+  return poa_checkpoint_save(t->settings->folder.checkpoint, t->net->store, &info, error);
+}
+
+/* Start */
+
+/* The sub-network of a step, made if it is new. */
+static poa_status program_of(trainer *t, int64_t step, poa_program_at **program, poa_error *error) {
+  poa_point point = poa_sampling_point(t->deck, t->settings->seed, step);
+  return poa_supernet_program(t->net, STEP, &point, false, program, error);
+}
+
+/* First values, or those of the checkpoint. */
+static poa_status fill_parameters(trainer *t, poa_error *error) {
+  if (t->settings->resume)
+    return load_checkpoint(t, error);
+  poa_status status = poa_parameter_store_initialize(t->net->store, t->settings->seed, 0, error);
+  if (status == POA_OK && t->settings->init)
+    status = poa_take_initial_weights(t->net->store, t->settings->init, error);
+  return status;
+}
+
+/* How images are normalized goes into the checkpoint: a network is no use without it. */
+static void note_normalization(trainer *t, const poa_plan *plan) {
+  for (int i = 0; i < plan->input_count && !*t->normalization; i++) {
+    const poa_plan_shape *shape = &plan->inputs[i].shape;
+    if (shape->rank != 4 || (shape->dim[1] != 1 && shape->dim[1] != 3))
+      continue;
+    poa_normalization normalization = poa_dataset_normalization(t->data, (int)shape->dim[1]);
+    poa_normalization_print(&normalization, (int)shape->dim[1], t->normalization,
+                            sizeof t->normalization);
+  }
+}
+
+static poa_status start(trainer *t, poa_error *error) {
+  const poa_training *s = t->settings;
+  poa_program_at *first;
+  poa_status status = poa_sampling_deck(t->net->lattice, &t->deck, error);
+  if (status == POA_OK)
+    status = poa_dataset_open(&t->data, s->data, "train", error);
+  if (status == POA_OK)
+    status = program_of(t, 0, &first, error);
+  if (status == POA_OK)
+    note_normalization(t, first->plan);
+  if (status == POA_OK)
+    status = fill_parameters(t, error);
+  if (status == POA_OK)
+    status = poa_feeder_create(&t->feeder, first->plan, t->data, s->seed, t->step, error);
+  if (status == POA_OK)
+    status = poa_run_folder_make(&s->folder, error);
+  if (status == POA_OK)
+    status = poa_metrics_open(&t->metrics, s->folder.metrics, t->step, error);
+  poa_progress_style style = s->quiet ? POA_PROGRESS_NONE : POA_PROGRESS_AUTO;
+  if (status == POA_OK)
+    status = poa_progress_create(&t->progress, stdout, style, "train", "steps", t->step, s->steps,
+                                 error);
+  return status;
+}
+
+/* A step */
+
+/* Reads the scalars that the step reports, with the point it ran at. */
+static int read_reports(const trainer *t, const poa_program_at *program, poa_metric *values) {
+  const poa_lattice *lattice = t->net->lattice;
+  int count = 0;
+  for (int i = 0; i < lattice->count; i++)
+    values[count++] = (poa_metric){lattice->name[i].name, (double)program->point.value[i]};
+  for (int i = 0; i < program->plan->output_count && count < MAX_REPORTS; i++) {
+    const poa_plan_output *output = &program->plan->outputs[i];
+    if (output->kind == POA_OUTPUT_REPORT && output->dtype == POA_PLAN_F32)
+      values[count++] = (poa_metric){
+          output->name, *(const float *)poa_prepared_pointer(program->prepared, output->buffer)};
+  }
+  return count;
+}
+
+/* What a step does about numbers that are not finite is the description's business; only where it
+ * reports that it left everything as it was is the step called skipped. */
+static void tell_if_not_finite(trainer *t, const poa_metric *values, int count) {
+  char names[600] = "";
+  bool taken = true;
+  for (int i = 0; i < count; i++) {
+    size_t used = strlen(names);
+    taken = taken && (strcmp(values[i].name, TAKEN) != 0 || values[i].value != 0);
+    if (!isfinite(values[i].value) && used + strlen(values[i].name) + 3 < sizeof names)
+      snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "", values[i].name);
+  }
+  t->skipped += !taken;
+  if (*names || !taken)
+    poa_progress_message(t->progress, "step %" PRId64 "%s%s%s", t->step + 1,
+                         taken ? "" : " is skipped, it changes nothing",
+                         *names ? ": not finite: " : "", names);
+}
+
+static double shown_loss(const poa_metric *values, int count) {
+  for (int i = 0; i < count; i++)
+    if (strcmp(values[i].name, "loss.total") == 0)
+      return values[i].value;
+  return NAN;
+}
+
+static poa_status run_step(trainer *t, poa_error *error) {
+  poa_program_at *program;
+  poa_metric values[MAX_REPORTS];
+  double waited = 0;
+  poa_status status = program_of(t, t->step, &program, error);
+  if (status == POA_OK)
+    status = poa_supernet_prepare(t->net, program, error);
+  if (status == POA_OK)
+    status = poa_feeder_fill(t->feeder, program->plan, t->step,
+                             poa_executor_arena(t->net->executor), &waited, error);
+  if (status)
+    return status;
+  poa_executor_run(t->net->executor, program->prepared, NULL);
+  t->waited += waited;
+  int count = read_reports(t, program, values);
+  tell_if_not_finite(t, values, count);
+  status = poa_metrics_write(t->metrics, t->step, count, values, error);
+  t->step++;
+  poa_progress_update(t->progress, t->step, shown_loss(values, count));
+  return status;
+}
+
+/* The run */
+
+static poa_status run_steps(trainer *t, poa_error *error) {
+  const poa_training *s = t->settings;
+  poa_signals signals;
+  poa_status status = poa_signals_watch(&signals, error);
+  if (status)
+    return status;
+  while (status == POA_OK && t->step < s->steps && !poa_signals_stop_asked(&signals)) {
+    status = run_step(t, error);
+    bool due = t->step % s->every == 0 && t->step < s->steps;
+    if (status == POA_OK && due)
+      status = save_checkpoint(t, error);
+  }
+  if (status == POA_OK)
+    status = save_checkpoint(t, error);
+  poa_signals_restore(&signals);
+  poa_progress_finish(t->progress);
+  t->progress = NULL;
+  if (status == POA_OK && t->step < s->steps)
+    return poa_fail(error, POA_INTERRUPTED,
+                    "stopped after %" PRId64 " of %" PRId64
+                    " steps; go on with: %s --data %s --out %s --resume",
+                    t->step, s->steps, s->again, s->data, s->folder.path);
+  return status;
+}
+
+static void tell_speed(const trainer *t) {
+  char plans[200] = "";
+  t->net->describe(t->net->context, plans, sizeof plans);
+  printf("%s; waited %.1f s for images", plans, t->waited);
+  if (t->skipped)
+    printf("; %" PRId64 " steps skipped", t->skipped);
+  printf("\ncheckpoint: %s\n", t->settings->folder.checkpoint);
+}
+
+static poa_status train(trainer *t, poa_error *error) {
+  poa_status status = start(t, error);
+  if (status == POA_OK)
+    status = run_steps(t, error);
+  if (status)
+    return status;
+  tell_speed(t);
+  poa_feeder_free(t->feeder); /* its thread would take time from the evaluation */
+  t->feeder = NULL;
+  poa_metrics_close(t->metrics);
+  t->metrics = NULL;
+  return poa_report_training(t->net, &t->settings->folder, t->settings->data, t->settings->steps,
+                             error);
+}
+
+poa_status poa_train_network(const poa_training *training, poa_supernet *net, poa_error *error) {
+  trainer t = {.settings = training, .net = net};
+  poa_status status = train(&t, error);
+  poa_progress_finish(t.progress);
+  poa_feeder_free(t.feeder);
+  poa_metrics_close(t.metrics);
+  poa_deck_free(t.deck);
+  poa_dataset_free(t.data);
+  return status;
+}
