@@ -154,9 +154,10 @@ static size_t put_variants(poa_image *image, const poa_program *program) {
 
 size_t poa_put_program(poa_image *image, const poa_program *program,
                        const char *const *const *symbols, const char *weights) {
-  poa_image_pointer pointers[9 + POA_MAX_ELASTIC] = {
+  poa_image_pointer pointers[10 + POA_MAX_ELASTIC] = {
       POINTER_AT(poa_program, version, poa_image_put_text(image, program->version)),
       POINTER_AT(poa_program, model, poa_image_put_text(image, program->model)),
+      POINTER_AT(poa_program, model_path, poa_image_put_text(image, program->model_path)),
       POINTER_AT(poa_program, overrides, poa_image_put_text(image, program->overrides)),
       POINTER_AT(poa_program, source, poa_image_put_text(image, program->source)),
       POINTER_AT(poa_program, normalization, poa_image_put_text(image, program->normalization)),
@@ -167,7 +168,7 @@ size_t poa_put_program(poa_image *image, const poa_program *program,
   };
   for (size_t i = 0; i < POA_MAX_ELASTIC; i++) {
     const char *name = i < (size_t)program->lattice.count ? program->lattice.name[i].name : NULL;
-    pointers[9 + i] =
+    pointers[10 + i] =
         (poa_image_pointer){offsetof(poa_program, lattice) + offsetof(poa_lattice, name) +
                                 i * sizeof(poa_elastic) + offsetof(poa_elastic, name),
                             poa_image_put_text(image, name), NULL};

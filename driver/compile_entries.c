@@ -27,7 +27,8 @@ static poa_status make_graph(poa_compilation *c, poa_compiled_entry *made, poa_e
                          .has_point = true,
                          .vector_lanes = c->targets[made->variant].vector_lanes};
   poa_status status = elastic_graph(c, made, error);
-  made->plain = status == POA_OK && c->point_count == 1 && !updates(made->graph);
+  made->plain = status == POA_OK && c->point_count == 1 && !updates(made->graph) &&
+                strcmp(made->entry, c->entry) == 0;
   if (made->plain)
     status = poa_deployment_plain(&c->deployments[made->batch], made->entry, &made->point, c->arena,
                                   &made->graph, &made->extraction, error);

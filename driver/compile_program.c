@@ -14,7 +14,9 @@
 #include "driver/compile.h"
 #include "driver/install_paths.h"
 #include "driver/link.h"
+#include "driver/steps.h"
 #include "driver/subnetwork.h"
+#include "program/training_report.h"
 #include "runtime/safetensors.h"
 
 #define FEATURES "features"
@@ -25,11 +27,24 @@ static bool is_features(const poa_compilation *c) {
 
 /* Entries */
 
+/* A trainer evaluates at its end, as `poa train` does. */
+static poa_status add_evaluation(poa_compilation *c, poa_error *error) {
+  poa_point points[POA_REPORTED_POINTS];
+  const poa_model *model = poa_compilation_model(c);
+  poa_status status = POA_OK;
+  if (!poa_model_has_entry(model, FEATURES))
+    return POA_OK;
+  int64_t count = poa_reported_points(poa_model_lattice(model), points);
+  for (int64_t i = 0; i < count && status == POA_OK; i++)
+    status = poa_compile_add(c, FEATURES, &points[i], error);
+  return status;
+}
+
 static poa_status add_entries(poa_compilation *c, poa_error *error) {
   poa_status status = POA_OK;
   for (int64_t i = 0; i < c->point_count && status == POA_OK; i++)
     status = poa_compile_add(c, c->entry, &c->points[i], error);
-  return status;
+  return status || is_features(c) ? status : add_evaluation(c, error);
 }
 
 /* What is told of a sub-network: its size and FLOPs for one image. */
@@ -75,6 +90,7 @@ static poa_status describe(const poa_compilation *c, poa_program *program, poa_e
   *program = (poa_program){
       .version = POA_VERSION,
       .model = d->flags.arguments[0],
+      .model_path = poa_model_path(d->model),
       .overrides = d->overrides,
       .source = d->source,
       .lattice = *poa_model_lattice(d->model),
@@ -84,7 +100,22 @@ static poa_status describe(const poa_compilation *c, poa_program *program, poa_e
       .weights_file = "",
   };
   poa_model_number(d->model, "steps", &program->steps);
+  poa_model_number(d->model, "eval_images", &program->eval_images);
   return describe_entries(c, program, error);
+}
+
+/* What --steps of a trainer may change. */
+static poa_status describe_schedules(const poa_compilation *c, poa_program *program,
+                                     poa_error *error) {
+  poa_step_slopes slopes;
+  poa_status status = poa_find_step_slopes(&c->deployments[0], c->entry, c->arena, &slopes, error);
+  if (status)
+    return status;
+  program->steps_vary = slopes.vary;
+  for (int i = 0; i < program->entry_count; i++)
+    if (strcmp(program->entries[i].entry, c->entry) == 0)
+      poa_set_step_slopes(&slopes, program->entries[i].plan);
+  return POA_OK;
 }
 
 /* Weights beside the program */
@@ -220,6 +251,8 @@ poa_status poa_compile_program(poa_compilation *c, poa_error *error) {
     status = describe(c, &program, error);
   if (status == POA_OK && is_features(c))
     status = place_weights(c, &program, &weights, error);
+  else if (status == POA_OK)
+    status = describe_schedules(c, &program, error);
   if (status == POA_OK)
     status = build_in_temporary_folder(c, &program, error);
   free(weights);

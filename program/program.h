@@ -35,6 +35,7 @@ typedef struct poa_program_entry {
 typedef struct poa_program {
   const char *version;       /* of the poa that made it */
   const char *model;         /* the description, as the compiler was given it */
+  const char *model_path;    /* the file that was found, for reports */
   const char *overrides;     /* "K=V,K=V", the constants that were set */
   const char *source;        /* where the weights are from; "" if from nowhere */
   poa_lattice lattice;       /* of the description, also where only some points are compiled */
@@ -48,6 +49,7 @@ typedef struct poa_program {
   double steps;             /* training: the constant `steps` as compiled; 0 if there is none */
   /* Whether another number of steps only changes source arguments, by their `per_step`. */
   bool steps_vary;
+  double eval_images; /* training: images that evaluation asks at most; 0: all */
 } poa_program;
 
 /* Computes features of images; see `--help`. Returns the exit status. */

@@ -11,19 +11,22 @@
 #include "runtime/progress.h"
 #include "runtime/report.h"
 
-#define MAX_POINTS 64
 #define VALUES_PER_NAME 4
 
 typedef struct judged {
   int64_t count;
-  poa_evaluation evaluations[MAX_POINTS];
+  poa_evaluation evaluations[POA_REPORTED_POINTS];
 } judged;
+
+int64_t poa_reported_points(const poa_lattice *lattice, poa_point points[POA_REPORTED_POINTS]) {
+  return poa_select_points(lattice, VALUES_PER_NAME, points, POA_REPORTED_POINTS);
+}
 
 static poa_status evaluate_points(poa_supernet *net, const poa_dataset *train,
                                   const poa_dataset *test, judged *result, poa_error *error) {
-  poa_point points[MAX_POINTS];
+  poa_point points[POA_REPORTED_POINTS];
   poa_progress *progress = NULL;
-  int64_t count = poa_select_points(net->lattice, VALUES_PER_NAME, points, MAX_POINTS);
+  int64_t count = poa_reported_points(net->lattice, points);
   poa_status status = poa_progress_create(&progress, stdout, POA_PROGRESS_AUTO, "evaluate",
                                           "sub-networks", 0, count, error);
   for (int64_t i = 0; status == POA_OK && i < count; i++) {
@@ -101,7 +104,7 @@ static poa_status write_page(poa_supernet *net, const poa_run_folder *folder, in
       {"Losses", find_series(table, "loss.", losses), losses},
       {"Gradient norms before clipping", find_series(table, "clip.", norms), norms},
   };
-  poa_report_model models[MAX_POINTS];
+  poa_report_model models[POA_REPORTED_POINTS];
   describe_models(net->lattice, result, arena, models);
   poa_report_fact facts[] = {
       {"model", net->model},

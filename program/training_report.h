@@ -5,7 +5,11 @@
 #include "program/run_folder.h"
 #include "program/supernet.h"
 
-/* Evaluates a selection of sub-networks, where `data` has labels and the model an entry
+/* The points that are evaluated: at most POA_REPORTED_POINTS. */
+enum { POA_REPORTED_POINTS = 64 };
+int64_t poa_reported_points(const poa_lattice *lattice, poa_point points[POA_REPORTED_POINTS]);
+
+/* Evaluates that selection of sub-networks, where `data` has labels and the model an entry
  * `features`, prints the table, and writes report.html from it and metrics.jsonl. */
 poa_status poa_report_training(poa_supernet *net, const poa_run_folder *folder, const char *data,
                                int64_t steps, poa_error *error);
