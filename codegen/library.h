@@ -29,6 +29,8 @@ poa_status poa_target_init(poa_target *target, const char *cpu, poa_error *error
 poa_status poa_target_init_for(poa_target *target, const char *cpu, const char *triple,
                                poa_error *error);
 void poa_target_free(poa_target *target);
+/* Whether its code may use the feature, "avx2". */
+bool poa_target_has(const poa_target *target, const char *feature);
 
 /* kernel_library.c: kernels by content, compiled once, on all cores. */
 

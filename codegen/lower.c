@@ -422,6 +422,8 @@ poa_status poa_lower_launches(const poa_graph *scheduled, const poa_target *targ
   *lowered = (poa_lowered){.plan = poa_arena_alloc(arena, sizeof *lowered->plan)};
   lowered->plan->entry = scheduled->name;
   lowered->plan->arena_bytes = scheduled->arena_bytes;
+  for (uint32_t v = 0; v < scheduled->node_count; v++)
+    lowered->updates |= scheduled->nodes[v].op == POA_OP_assign;
   if (scheduled->arena_bytes < 0)
     return poa_fail(error, POA_UNSUPPORTED,
                     "graph '%s' has no schedule yet: run the pass schedule first", scheduled->name);

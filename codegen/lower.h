@@ -16,6 +16,7 @@ typedef struct poa_lowered {
   poa_plan_launch *launches; /* plan->launches, to be filled with kernels */
   /* By launch; `emit` is NULL for an external call. Keys and descriptions are in the arena. */
   poa_kernel_request *requests;
+  bool updates; /* whether some parameter is assigned to */
 } poa_lowered;
 
 /* Describes the launches of `scheduled` for `target`. All results lie in `arena`, and refer

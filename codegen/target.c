@@ -206,15 +206,15 @@ static poa_status check_machine(const poa_target *target, const char *host_cpu,
                   target->cpu, missing, host_cpu);
 }
 
-static bool enabled(const poa_target *target, const char *feature) {
+bool poa_target_has(const poa_target *target, const char *feature) {
   return has_feature(target->features, feature, strlen(feature));
 }
 
 static void set_vectors(poa_target *target, const char *architecture) {
-  bool avx512 = enabled(target, "avx512f"), aarch64 = strcmp(architecture, "aarch64") == 0;
-  target->vector_lanes = avx512 ? 16 : enabled(target, "avx") ? 8 : 4;
+  bool avx512 = poa_target_has(target, "avx512f"), aarch64 = strcmp(architecture, "aarch64") == 0;
+  target->vector_lanes = avx512 ? 16 : poa_target_has(target, "avx") ? 8 : 4;
   target->vector_count = avx512 || aarch64 ? 32 : 16;
-  target->has_fma = aarch64 || enabled(target, "fma");
+  target->has_fma = aarch64 || poa_target_has(target, "fma");
 }
 
 /* LLVM's table of targets is global to the process, and filling it is not safe in two
