@@ -154,7 +154,7 @@ static poa_status open_batches(poa_compilation *c, product made, poa_error *erro
         error, POA_BAD_INPUT,
         "--batch: the entry '%s' has no input images whose first extent is a constant", c->entry);
   if (status == POA_OK && sized)
-    status = read_batches(c, made == EXE ? "1,16" : "1", error);
+    status = read_batches(c, made == EXE ? "1,16" : made == ONNX ? "7" : "1", error);
   if (status == POA_OK && made != EXE && c->batch_count > 1)
     status = poa_fail(error, POA_BAD_INPUT, "several batches go with --emit exe alone");
   if (status || !sized) {

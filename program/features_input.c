@@ -27,6 +27,9 @@ static poa_status add_pixels(poa_features *f, const poa_loaded_images *images, i
   poa_resample(resampler, pixels, poa_middle_square(images->height, images->width), false, image);
   if (f->normalized)
     poa_image_normalize(image, f->normalization.mean, f->normalization.deviation);
+  else if (!f->told)
+    fprintf(stderr, "how images were normalized in training is unknown: pixels are 0 to 1\n");
+  f->told = true;
   return poa_features_add(f, scratch, error);
 }
 

@@ -159,8 +159,6 @@ static poa_status compute(poa_features *f, const poa_texts *files, int *unread, 
   FILE *list = open_memstream(&names, &size);
   if (!list)
     return poa_fail(error, POA_NO_MEMORY, "out of memory");
-  if (!f->normalized && files->count)
-    fprintf(stderr, "how images were normalized in training is unknown: pixels are 0 to 1\n");
   poa_status status = read_all(f, files, list, unread, error);
   fclose(list);
   if (status == POA_OK && (f->result_count > 0 || *unread == 0))
