@@ -9,12 +9,11 @@
  * so that any number of threads may call at once, each with a workspace of its own. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "codegen/aot_interface.h"
 #include "codegen/aot_module.h"
 #include "codegen/aot_runner.h"
-#include "runtime/atomic_file.h"
+#include "codegen/aot_weights.h"
 
 typedef struct building {
   const poa_aot_library *library;
@@ -258,17 +257,21 @@ static poa_status emit_kernels(building *b, LLVMValueRef *run, poa_error *error)
   return status;
 }
 
-/* Text refers to the weights by name; an object contains them, from a file beside it. */
-static void declare_weights(building *b, const char *file) {
+/* An object contains the weights; text refers to them by name. */
+static poa_status provide_weights(building *b, poa_aot_form form, const char *path,
+                                  poa_aot_weights *weights, poa_error *error) {
   char symbol[2 * POA_AOT_NAME];
+  poa_status status = POA_OK;
   snprintf(symbol, sizeof symbol, "%s_weights", b->interface.name);
   if (!b->interface.inside)
-    return;
-  if (file)
-    poa_emit_file(&b->e, symbol, file);
+    return POA_OK;
+  if (form == POA_AOT_OBJECT)
+    status = poa_aot_weights_open(weights, &b->e, symbol, b->library->weights,
+                                  (size_t)b->interface.plan->parameter_bytes, path, error);
   else
     LLVMSetGlobalConstant(LLVMAddGlobal(b->e.module, b->e.i8, symbol), true);
   b->weights = LLVMGetNamedGlobal(b->e.module, symbol);
+  return status;
 }
 
 static poa_status emit_functions(building *b, poa_error *error) {
@@ -282,17 +285,19 @@ static poa_status emit_functions(building *b, poa_error *error) {
   return POA_OK;
 }
 
-static poa_status build(building *b, poa_aot_form form, const char *weights_file, const char *path,
-                        poa_error *error) {
+static poa_status build(building *b, poa_aot_form form, const char *path, poa_error *error) {
   LLVMTargetMachineRef machine = poa_target_machine(b->library->target, error);
   if (!machine)
     return POA_UNSUPPORTED;
+  poa_aot_weights weights = {.descriptor = -1};
   poa_emitter_init(&b->e, b->library->target, machine);
   poa_module_report_to(&b->e, error);
-  declare_weights(b, weights_file);
-  poa_status status = emit_functions(b, error);
+  poa_status status = provide_weights(b, form, path, &weights, error);
+  if (status == POA_OK)
+    status = emit_functions(b, error);
   if (status == POA_OK)
     status = poa_write_module(&b->e, machine, form, path, error);
+  poa_aot_weights_close(&weights);
   poa_emitter_free(&b->e);
   LLVMDisposeTargetMachine(machine);
   return status;
@@ -302,21 +307,7 @@ poa_status poa_aot_library_write(const poa_aot_library *library, poa_aot_form fo
                                  const char *path, poa_error *error) {
   poa_error own = {0}; /* diagnostics need one */
   building b = {.library = library};
-  char *weights_file = NULL;
   error = error ? error : &own;
   poa_status status = poa_aot_interface_of(library, &b.interface, error);
-  if (status)
-    return status;
-  bool contains = b.interface.inside && form == POA_AOT_OBJECT;
-  if (contains && asprintf(&weights_file, "%s.weights-%ld", path, (long)getpid()) < 0)
-    return poa_fail(error, POA_NO_MEMORY, "out of memory for a library");
-  if (contains)
-    status = poa_write_file_atomically(weights_file, library->weights,
-                                       (size_t)b.interface.plan->parameter_bytes, error);
-  if (status == POA_OK)
-    status = build(&b, form, weights_file, path, error);
-  if (contains)
-    unlink(weights_file);
-  free(weights_file);
-  return status;
+  return status ? status : build(&b, form, path, error);
 }

@@ -2,8 +2,6 @@
 #include "codegen/aot_module.h"
 
 #include <llvm-c/Comdat.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/atomic_file.h"
@@ -46,25 +44,18 @@ poa_status poa_emit_named_kernel(poa_emitter *e, const poa_named_kernel *kernel,
   return POA_OK;
 }
 
-void poa_emit_file(poa_emitter *e, const char *name, const char *path) {
-  char *text = NULL;
-  size_t size;
-  FILE *out = open_memstream(&text, &size);
-  if (!out)
-    return;
-  fprintf(out,
-          ".section .poa.weights,\"a\",%%progbits\n.p2align 12\n.globl %s\n.hidden %s\n"
-          ".type %s,%%object\n%s:\n.incbin \"",
-          name, name, name, name);
-  for (const char *at = path; *at; at++)
-    fprintf(out, *at == '"' || *at == '\\' ? "\\%c" : "%c", *at);
-  fprintf(out, "\"\n.size %s, . - %s\n.text\n", name, name);
-  fclose(out);
-  LLVMAppendModuleInlineAsm(e->module, text, size);
-  free(text);
-  LLVMValueRef global = LLVMAddGlobal(e->module, e->i8, name);
-  LLVMSetGlobalConstant(global, true);
-  LLVMSetVisibility(global, LLVMHiddenVisibility);
+/* Code of many megabytes goes straight to the file: in memory it would be there thrice. */
+static poa_status write_code(poa_emitter *e, LLVMTargetMachineRef machine, LLVMCodeGenFileType type,
+                             const char *path, poa_error *error) {
+  poa_atomic_file *file;
+  poa_status status = poa_atomic_file_open(&file, path, error);
+  if (status)
+    return status;
+  status = poa_module_write(e, machine, type, poa_atomic_file_temporary(file), error);
+  if (status == POA_OK)
+    return poa_atomic_file_commit(&file, error);
+  poa_atomic_file_abandon(&file);
+  return status;
 }
 
 poa_status poa_write_module(poa_emitter *e, LLVMTargetMachineRef machine, poa_aot_form form,
@@ -72,19 +63,11 @@ poa_status poa_write_module(poa_emitter *e, LLVMTargetMachineRef machine, poa_ao
   poa_status status = poa_module_finish(e, machine, error);
   if (status)
     return status;
-  if (form == POA_AOT_LLVM) {
-    char *text = LLVMPrintModuleToString(e->module);
-    status = poa_write_file_atomically(path, text, strlen(text), error);
-    LLVMDisposeMessage(text);
-    return status;
-  }
-  LLVMMemoryBufferRef code = NULL;
-  status = poa_module_code(e, machine, form == POA_AOT_OBJECT ? LLVMObjectFile : LLVMAssemblyFile,
-                           &code, error);
-  if (status == POA_OK)
-    status =
-        poa_write_file_atomically(path, LLVMGetBufferStart(code), LLVMGetBufferSize(code), error);
-  if (code)
-    LLVMDisposeMemoryBuffer(code);
+  if (form != POA_AOT_LLVM)
+    return write_code(e, machine, form == POA_AOT_OBJECT ? LLVMObjectFile : LLVMAssemblyFile, path,
+                      error);
+  char *text = LLVMPrintModuleToString(e->module);
+  status = poa_write_file_atomically(path, text, strlen(text), error);
+  LLVMDisposeMessage(text);
   return status;
 }

@@ -22,10 +22,6 @@ void poa_name_kernels(const poa_lowered *lowered, const poa_target *target,
 /* Emits a kernel into the module, hidden and mergeable: two libraries may have the same. */
 poa_status poa_emit_named_kernel(poa_emitter *e, const poa_named_kernel *kernel, poa_error *error);
 
-/* Defines the hidden symbol `name` as the bytes of the file at `path`, read-only, aligned to a
- * page, in a section of its own. */
-void poa_emit_file(poa_emitter *e, const char *name, const char *path);
-
 /* Finishes the module and writes its code to `path`, whole or not at all. */
 poa_status poa_write_module(poa_emitter *e, LLVMTargetMachineRef machine, poa_aot_form form,
                             const char *path, poa_error *error);

@@ -7,7 +7,7 @@
 
 #include "codegen/aot_constants.h"
 #include "codegen/aot_module.h"
-#include "runtime/atomic_file.h"
+#include "codegen/aot_weights.h"
 
 #define WEIGHTS_SYMBOL "poa_program_weights"
 
@@ -59,16 +59,15 @@ static void emit_main(poa_emitter *e, const char *name, LLVMValueRef program) {
   LLVMBuildRet(e->builder, LLVMBuildCall2(e->builder, called_type, called, arguments, 3, ""));
 }
 
-static poa_status emit_constants(const build *b, poa_emitter *e, const char *weights_path,
+/* The program as constant data, and main. */
+static poa_status emit_constants(const build *b, poa_emitter *e, const char *weights,
                                  poa_error *error) {
   poa_image *image = poa_image_create();
   if (!image)
     return poa_fail(error, POA_NO_MEMORY, "out of memory for a program");
-  if (weights_path)
-    poa_emit_file(e, WEIGHTS_SYMBOL, weights_path);
   LLVMValueRef global;
-  size_t place = poa_put_program(image, b->program->program, (const char *const *const *)b->symbols,
-                                 weights_path ? WEIGHTS_SYMBOL : NULL);
+  size_t place =
+      poa_put_program(image, b->program->program, (const char *const *const *)b->symbols, weights);
   poa_status status = poa_image_emit(image, e, "poa_program_data", &global, error);
   if (status == POA_OK) {
     LLVMValueRef index = LLVMConstInt(e->i64, place, false);
@@ -78,21 +77,31 @@ static poa_status emit_constants(const build *b, poa_emitter *e, const char *wei
   return status;
 }
 
+static poa_status emit_program(const build *b, poa_emitter *e, LLVMTargetMachineRef machine,
+                               const char *path, poa_error *error) {
+  const poa_program *program = b->program->program;
+  bool inside = program->weights && program->weight_bytes > 0;
+  poa_aot_weights weights = {.descriptor = -1};
+  poa_status status = POA_OK;
+  if (inside)
+    status = poa_aot_weights_open(&weights, e, WEIGHTS_SYMBOL, program->weights,
+                                  (size_t)program->weight_bytes, path, error);
+  if (status == POA_OK)
+    status = emit_constants(b, e, inside ? WEIGHTS_SYMBOL : NULL, error);
+  if (status == POA_OK)
+    status = poa_write_module(e, machine, POA_AOT_OBJECT, path, error);
+  poa_aot_weights_close(&weights);
+  return status;
+}
+
 /* main runs before the CPU is known to be good: it is compiled for the least of its kind. */
 static poa_status write_constants(const build *b, const char *prefix, poa_error *error) {
-  const poa_program *program = b->program->program;
-  char path[4200], weights_path[4200];
-  snprintf(path, sizeof path, "%s-0.o", prefix);
-  snprintf(weights_path, sizeof weights_path, "%s.weights", prefix);
-  poa_status status = program->weights
-                          ? poa_write_file_atomically(weights_path, program->weights,
-                                                      (size_t)program->weight_bytes, error)
-                          : POA_OK;
   const char *triple = b->program->targets[0].triple;
+  char path[4200];
   poa_target least;
-  if (status == POA_OK)
-    status = poa_target_init_for(&least, strncmp(triple, "x86_64", 6) ? "generic" : "x86-64",
-                                 triple, error);
+  snprintf(path, sizeof path, "%s-0.o", prefix);
+  poa_status status = poa_target_init_for(
+      &least, strncmp(triple, "x86_64", 6) ? "generic" : "x86-64", triple, error);
   if (status)
     return status;
   LLVMTargetMachineRef machine = poa_target_machine(&least, error);
@@ -101,13 +110,10 @@ static poa_status write_constants(const build *b, const char *prefix, poa_error 
     poa_emitter e;
     poa_emitter_init(&e, &least, machine);
     poa_module_report_to(&e, error);
-    status = emit_constants(b, &e, program->weights ? weights_path : NULL, error);
-    if (status == POA_OK)
-      status = poa_write_module(&e, machine, POA_AOT_OBJECT, path, error);
+    status = emit_program(b, &e, machine, path, error);
     poa_emitter_free(&e);
     LLVMDisposeTargetMachine(machine);
   }
-  remove(weights_path);
   poa_target_free(&least);
   return status;
 }

@@ -110,7 +110,7 @@ static void compile(const poa_kernel_library *library, LLVMTargetMachineRef mach
   if (status == POA_OK)
     status = poa_module_finish(&e, machine, error);
   if (status == POA_OK)
-    status = poa_module_code(&e, machine, LLVMObjectFile, &work->object, error);
+    status = poa_module_object(&e, machine, &work->object, error);
   if (status != POA_OK)
     poa_fail(error, status, "kernel '%.200s' cannot be generated", request->key);
   poa_emitter_free(&e);

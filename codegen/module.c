@@ -69,13 +69,25 @@ poa_status poa_module_finish(poa_emitter *e, LLVMTargetMachineRef machine, poa_e
   return status ? status : run_passes(e->module, machine, error);
 }
 
-poa_status poa_module_code(poa_emitter *e, LLVMTargetMachineRef machine, LLVMCodeGenFileType type,
-                           LLVMMemoryBufferRef *buffer, poa_error *error) {
-  char *message = NULL;
-  *buffer = NULL;
-  if (!LLVMTargetMachineEmitToMemoryBuffer(machine, e->module, type, &message, buffer))
-    return error->status; /* a diagnostic may have been recorded */
+static poa_status fail_generator(char *message, poa_error *error) {
   poa_status status = poa_fail(error, POA_UNSUPPORTED, "LLVM's code generator: %s", message);
   LLVMDisposeMessage(message);
   return status;
+}
+
+poa_status poa_module_object(poa_emitter *e, LLVMTargetMachineRef machine,
+                             LLVMMemoryBufferRef *object, poa_error *error) {
+  char *message = NULL;
+  *object = NULL;
+  if (LLVMTargetMachineEmitToMemoryBuffer(machine, e->module, LLVMObjectFile, &message, object))
+    return fail_generator(message, error);
+  return error->status; /* a diagnostic may have been recorded */
+}
+
+poa_status poa_module_write(poa_emitter *e, LLVMTargetMachineRef machine, LLVMCodeGenFileType type,
+                            const char *path, poa_error *error) {
+  char *message = NULL;
+  if (LLVMTargetMachineEmitToFile(machine, e->module, path, type, &message))
+    return fail_generator(message, error);
+  return error->status; /* a diagnostic may have been recorded */
 }

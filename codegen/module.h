@@ -18,8 +18,11 @@ void poa_module_report_to(poa_emitter *e, poa_error *error);
 /* Checks the module and runs the light passes. Emitters write vector code themselves; the passes
  * only tidy up. */
 poa_status poa_module_finish(poa_emitter *e, LLVMTargetMachineRef machine, poa_error *error);
-/* The code of a finished module, as an object or as assembly text; *buffer is the caller's. */
-poa_status poa_module_code(poa_emitter *e, LLVMTargetMachineRef machine, LLVMCodeGenFileType type,
-                           LLVMMemoryBufferRef *buffer, poa_error *error);
+/* The code of a finished module, as an object in memory; *object is the caller's. */
+poa_status poa_module_object(poa_emitter *e, LLVMTargetMachineRef machine,
+                             LLVMMemoryBufferRef *object, poa_error *error);
+/* The same, or assembly text, written over the file at `path`. */
+poa_status poa_module_write(poa_emitter *e, LLVMTargetMachineRef machine, LLVMCodeGenFileType type,
+                            const char *path, poa_error *error);
 
 #endif

@@ -79,25 +79,54 @@ static const cpu_row *find_cpu(const char *architecture, const char *name) {
   return NULL;
 }
 
-static const char *nearest_name(const char *architecture, const char *name) {
+/* `here`: "native" is a name as well. */
+static const char *nearest_name(const char *architecture, const char *name, bool here) {
   const char *names[NAMED_CPUS + 1] = {"native"};
-  int count = 1;
+  int count = here ? 1 : 0;
   for (size_t i = 0; i < NAMED_CPUS; ++i)
     if (strcmp(cpus[i].architecture, architecture) == 0)
       names[count++] = cpus[i].name;
   return poa_nearest(name, names, count);
 }
 
-/* Whether the comma-separated list switches the feature on. */
-static bool has_feature(const char *features, const char *feature, size_t length) {
-  bool found = false;
+/* The row of an architecture that everything else builds on. */
+static const char *least_cpu(const char *architecture) {
+  for (size_t i = 0; i < NAMED_CPUS; ++i)
+    if (strcmp(cpus[i].architecture, architecture) == 0)
+      return cpus[i].name;
+  return "generic";
+}
+
+/* What the comma-separated list says of a feature last: '+', '-', or 0 for nothing. */
+static char switch_of(const char *features, const char *feature, size_t length) {
+  char found = 0;
   for (const char *item = features; item; item = strchr(item, ',')) {
     item += *item == ',';
     if ((item[0] == '+' || item[0] == '-') && strncmp(item + 1, feature, length) == 0 &&
         (item[length + 1] == ',' || item[length + 1] == '\0'))
-      found = item[0] == '+'; /* the last one counts */
+      found = item[0];
   }
   return found;
+}
+
+/* What a feature needs: without it LLVM switches the feature off. */
+static const struct {
+  const char *feature, *needs;
+} needs[] = {{"avx512", "avx512f"}, {"avx512f", "avx2"}, {"avx512f", "fma"}, {"avx512f", "f16c"},
+             {"avx2", "avx"},       {"fma", "avx"},      {"f16c", "avx"},    {"avx", "sse4.2"},
+             {"sse4.2", "sse4.1"},  {"sse4.1", "ssse3"}, {"ssse3", "sse3"},  {"sse3", "sse2"},
+             {"sse2", "sse"}};
+
+/* Is something off that the feature needs? */
+static bool lacks_a_need(const char *features, const char *feature) {
+  bool part = strncmp(feature, "avx512", 6) == 0 && strcmp(feature, "avx512f") != 0;
+  for (size_t i = 0; i < sizeof needs / sizeof *needs; ++i) {
+    const char *need = needs[i].needs;
+    if (strcmp(needs[i].feature, part ? "avx512" : feature) == 0 &&
+        (switch_of(features, need, strlen(need)) == '-' || lacks_a_need(features, need)))
+      return true;
+  }
+  return false;
 }
 
 /* Appends a row's features to `features` as "+a,+b", the ones it builds on first. */
@@ -119,7 +148,8 @@ static bool list_missing(const char *wanted, const char *present, char missing[F
   missing[0] = '\0';
   for (const char *item = wanted; *item;) {
     int length = (int)strcspn(item, ",");
-    if (*item == '+' && !has_feature(present, item + 1, (size_t)length - 1))
+    if (*item == '+' && switch_of(wanted, item + 1, (size_t)length - 1) == '+' &&
+        switch_of(present, item + 1, (size_t)length - 1) != '+')
       used += (size_t)snprintf(missing + used, FEATURE_LENGTH - used, "%s%.*s", used ? ", " : "",
                                length - 1, item + 1);
     item += length + (item[length] == ',');
@@ -163,7 +193,7 @@ static poa_status check_extras(const char *architecture, const char *extras, poa
     size_t length = strcspn(item, ",");
     if ((*item != '+' && *item != '-') || !is_feature(architecture, item + 1, length - 1))
       return poa_fail(error, POA_BAD_INPUT,
-                      "'%.*s' is no feature of %s: expected +NAME or -NAME, as +avx512bf16",
+                      "'%.*s' is no feature of %s: expected +NAME or -NAME, as -avx512f",
                       (int)length, item, architecture);
     item += length;
   }
@@ -181,17 +211,21 @@ static poa_status set_features(poa_target *target, const char *name, const char 
 }
 
 static poa_status set_named(poa_target *target, const char *architecture, const request *r,
-                            poa_error *error) {
+                            bool here, poa_error *error) {
   char features[FEATURE_LENGTH] = "";
   const cpu_row *row = find_cpu(architecture, r->name);
   if (row) {
     collect_features(row, features);
     return set_features(target, r->name, features, r->extras, error);
   }
-  const char *nearest = nearest_name(architecture, r->name);
-  return poa_fail(
-      error, POA_BAD_INPUT, "unknown CPU '%.40s' for %s%s%s%s; 'native' is this machine", r->name,
-      architecture, nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+  if (strcmp(r->name, "native") == 0)
+    return poa_fail(error, POA_BAD_INPUT,
+                    "'native' is this machine's CPU, which is no %s: name one, such as '%s'",
+                    architecture, least_cpu(architecture));
+  const char *nearest = nearest_name(architecture, r->name, here);
+  return poa_fail(error, POA_BAD_INPUT, "unknown CPU '%.40s' for %s%s%s%s%s", r->name, architecture,
+                  nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "",
+                  here ? " 'native' is this machine" : "");
 }
 
 /* Code that runs here and now must not need what this machine lacks. */
@@ -207,7 +241,39 @@ static poa_status check_machine(const poa_target *target, const char *host_cpu,
 }
 
 bool poa_target_has(const poa_target *target, const char *feature) {
-  return has_feature(target->features, feature, strlen(feature));
+  return switch_of(target->features, feature, strlen(feature)) == '+' &&
+         !lacks_a_need(target->features, feature);
+}
+
+/* Whether some feature of AVX-512 is on: each brings AVX-512F with it. */
+static bool uses_avx512(const poa_target *target) {
+  char name[NAME_LENGTH];
+  for (const char *item = target->features; *item;) {
+    int length = (int)strcspn(item, ",");
+    snprintf(name, sizeof name, "%.*s", length > 0 ? length - 1 : 0, item + 1);
+    if (strncmp(name, "avx512", 6) == 0 && poa_target_has(target, name))
+      return true;
+    item += length + (item[length] == ',');
+  }
+  return false;
+}
+
+/* LLVM gives up on code for AVX-512F without AVX-512VL, the first Xeon Phi's. As nothing else has
+ * one without the other, that counts as a mistake, or for this machine as AVX2. */
+static poa_status settle_avx512(poa_target *target, bool native, poa_error *error) {
+  if (!uses_avx512(target) || poa_target_has(target, "avx512vl"))
+    return POA_OK;
+  if (!native)
+    return poa_fail(error, POA_BAD_INPUT,
+                    "CPU '%s' with AVX-512 but without avx512vl, which code for it needs: add "
+                    "+avx512vl, or switch it off by -avx512f",
+                    target->cpu);
+  char *features;
+  if (asprintf(&features, "%s,-avx512f", target->features) < 0)
+    return poa_fail(error, POA_NO_MEMORY, "out of memory");
+  free(target->features);
+  target->features = features;
+  return POA_OK;
 }
 
 static void set_vectors(poa_target *target, const char *architecture) {
@@ -235,34 +301,67 @@ static void register_targets(void) {
   LLVMInitializeAArch64AsmParser();
 }
 
-/* `here`: the code is to run on this machine. */
-static poa_status init(poa_target *target, const char *cpu, const char *triple, bool here,
-                       poa_error *error) {
+/* This machine, as LLVM sees it. */
+typedef struct host_machine {
+  char *triple, *cpu, *features;
+  char architecture[NAME_LENGTH];
+} host_machine;
+
+static void write_architecture(const char *triple, char architecture[NAME_LENGTH]) {
+  snprintf(architecture, NAME_LENGTH, "%.*s", (int)strcspn(triple, "-"), triple);
+}
+
+static host_machine look_at_machine(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, register_targets);
-  memset(target, 0, sizeof *target);
-  char *host = LLVMGetDefaultTargetTriple();
-  char *host_cpu = LLVMGetHostCPUName(), *host_features = LLVMGetHostCPUFeatures();
+  host_machine m = {LLVMGetDefaultTargetTriple(), LLVMGetHostCPUName(), LLVMGetHostCPUFeatures(),
+                    ""};
+  write_architecture(m.triple, m.architecture);
+  return m;
+}
+
+static void forget_machine(host_machine *m) {
+  LLVMDisposeMessage(m->features);
+  LLVMDisposeMessage(m->cpu);
+  LLVMDisposeMessage(m->triple);
+}
+
+/* `runs_here`: the code is to run on this machine. */
+static poa_status describe(poa_target *target, const char *cpu, const host_machine *host,
+                           bool runs_here, poa_error *error) {
   char architecture[NAME_LENGTH];
   request r;
-  bool foreign = triple && strncmp(triple, host, strcspn(host, "-") + 1) != 0;
-  snprintf(target->triple, sizeof target->triple, "%s", triple ? triple : host);
-  snprintf(architecture, sizeof architecture, "%.*s", (int)strcspn(target->triple, "-"),
-           target->triple);
-  poa_status status = split_request(cpu ? cpu : foreign ? "generic" : "native", &r, error);
-  if (status == POA_OK && strcmp(r.name, "native") == 0 && !foreign)
-    status = set_features(target, host_cpu, host_features, r.extras, error);
-  else if (status == POA_OK)
-    status = set_named(target, architecture, &r, error);
+  write_architecture(target->triple, architecture);
+  bool same = strcmp(architecture, host->architecture) == 0;
+  poa_status status = split_request(cpu    ? cpu
+                                    : same ? "native"
+                                           : least_cpu(architecture),
+                                    &r, error);
+  if (status)
+    return status;
+  bool native = same && strcmp(r.name, "native") == 0;
+  status = native ? set_features(target, host->cpu, host->features, r.extras, error)
+                  : set_named(target, architecture, &r, same, error);
   if (status == POA_OK)
     status = check_extras(architecture, r.extras, error);
-  if (status == POA_OK && here)
-    status = check_machine(target, host_cpu, host_features, error);
+  if (status == POA_OK)
+    status = settle_avx512(target, native && !*r.extras, error);
+  if (status == POA_OK && runs_here)
+    status = check_machine(target, host->cpu, host->features, error);
   if (status == POA_OK)
     set_vectors(target, architecture);
-  LLVMDisposeMessage(host_features);
-  LLVMDisposeMessage(host_cpu);
-  LLVMDisposeMessage(host);
+  return status;
+}
+
+static poa_status init(poa_target *target, const char *cpu, const char *triple, bool runs_here,
+                       poa_error *error) {
+  host_machine host = look_at_machine();
+  memset(target, 0, sizeof *target);
+  snprintf(target->triple, sizeof target->triple, "%s", triple ? triple : host.triple);
+  poa_status status = describe(target, cpu, &host, runs_here, error);
+  if (status)
+    poa_target_free(target);
+  forget_machine(&host);
   return status;
 }
 
@@ -270,19 +369,20 @@ poa_status poa_target_init(poa_target *target, const char *cpu, poa_error *error
   return init(target, cpu, NULL, true, error);
 }
 
-static bool is_known_architecture(const char *triple) {
+/* Objects of other systems have other sections. */
+static bool is_known(const char *triple) {
   size_t length = strcspn(triple, "-");
   for (size_t i = 0; i < NAMED_CPUS; ++i)
     if (strlen(cpus[i].architecture) == length &&
         strncmp(cpus[i].architecture, triple, length) == 0)
-      return true;
+      return strstr(triple, "-linux") != NULL;
   return false;
 }
 
 poa_status poa_target_init_for(poa_target *target, const char *cpu, const char *triple,
                                poa_error *error) {
   memset(target, 0, sizeof *target);
-  if (triple && !is_known_architecture(triple))
+  if (triple && (!is_known(triple) || strlen(triple) >= sizeof target->triple))
     return poa_fail(error, POA_BAD_INPUT,
                     "--target '%.80s': expected x86_64-linux-gnu or aarch64-linux-gnu", triple);
   return init(target, cpu, triple, false, error);

@@ -106,6 +106,10 @@ poa_status poa_atomic_file_write(poa_atomic_file **file, const void *data, size_
   return POA_OK;
 }
 
+const char *poa_atomic_file_temporary(const poa_atomic_file *file) {
+  return file->temporary;
+}
+
 /* Makes the new name itself survive a crash. Some file systems cannot sync a folder. */
 static int sync_folder(const char *path) {
   char *copy = strdup(path);

@@ -22,6 +22,10 @@ poa_status poa_atomic_file_open(poa_atomic_file **file, const char *path, poa_er
 poa_status poa_atomic_file_write(poa_atomic_file **file, const void *data, size_t bytes,
                                  poa_error *error);
 
+/* Where it is written before it is committed, for others to write it by name: a truncated or
+ * rewritten file counts as written, a replaced one does not. Valid until commit or abandon. */
+const char *poa_atomic_file_temporary(const poa_atomic_file *file);
+
 /* Makes it the file at `path`. *file is set to NULL, also on failure. */
 poa_status poa_atomic_file_commit(poa_atomic_file **file, poa_error *error);
 
