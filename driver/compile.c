@@ -50,6 +50,9 @@ static poa_status check_flags(const poa_flags *flags, product made, poa_error *e
   if (flags->with_images && (made != EXE || step))
     return poa_fail(error, POA_BAD_INPUT,
                     "--with-images goes with --emit exe of the entry 'features' alone");
+  if (flags->with_images && !*POA_IMAGE_LIBRARIES)
+    return poa_fail(error, POA_UNSUPPORTED,
+                    "--with-images: this poa was built without libjpeg-turbo and libpng");
   if (step && made == EXE && flags->points.count)
     return poa_fail(error, POA_BAD_INPUT,
                     "a trainer has every point of the lattice compiled in: leave out --at");

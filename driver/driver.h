@@ -55,6 +55,9 @@ void poa_flags_describe(const poa_command *command, FILE *out);
 /* models.c: loads flags->arguments[0] with its overrides; errors are shown on stderr. */
 poa_status poa_load_model(const poa_flags *flags, poa_model **model, poa_error *error);
 
+/* manual.c: writes the pages poa.1 and poa-COMMAND.1 into a folder; the exit status. */
+int poa_write_manual(const char *folder);
+
 /* output_path.c: fails where `path` cannot become a file: no folder, no right to write there,
  * something else in its place. */
 poa_status poa_check_writable(const char *path, poa_error *error);

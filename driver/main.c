@@ -31,12 +31,14 @@ static int unknown_command(const char *name) {
   return 2;
 }
 
-static int help(const char *name) {
-  if (!name)
+static int help(int argc, char **argv) {
+  if (argc == 0)
     return print_overview(stdout);
-  const poa_command *command = poa_find_command(name);
+  if (argc == 2 && strcmp(argv[0], "--man") == 0)
+    return poa_write_manual(argv[1]);
+  const poa_command *command = poa_find_command(argv[0]);
   if (!command)
-    return unknown_command(name);
+    return unknown_command(argv[0]);
   printf("usage: %s\n\n%s.\n%s\n", command->usage, command->summary, command->help);
   poa_flags_describe(command, stdout);
   return 0;
@@ -59,7 +61,7 @@ int main(int argc, char **argv) {
     return print_overview(stderr);
   const char *name = argv[1];
   if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
-    return help(argc > 2 ? argv[2] : NULL);
+    return help(argc - 2, argv + 2);
   if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
     printf("poa %s\n", POA_VERSION);
     return 0;
@@ -69,6 +71,6 @@ int main(int argc, char **argv) {
     return unknown_command(name);
   for (int i = 2; i < argc; i++)
     if (strcmp(argv[i], "--help") == 0)
-      return help(name);
+      return help(1, argv + 1);
   return run(command, argc - 1, argv + 1);
 }

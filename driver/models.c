@@ -12,7 +12,7 @@ poa_status poa_load_model(const poa_flags *flags, poa_model **model, poa_error *
       .models_dir = models,
       .override_count = flags->override_count,
       .overrides = flags->overrides,
-      .diagnostics = stderr,
+      .diagnostics = flags->quiet ? NULL : stderr,
   };
   return poa_model_load(model, &options, error);
 }

@@ -1,0 +1,44 @@
+# What `poa compile` links programs with. They are to need libc, libm and the OpenMP runtime alone, so
+# the rest is static; copies of those libraries lie beside libpoart.a, in the build and where poa
+# is installed, and programs can be made where no development package is.
+function(poa_take_static_library variable)
+  find_library(${variable} NAMES ${ARGN} REQUIRED)
+  file(COPY ${${variable}} DESTINATION ${CMAKE_BINARY_DIR})
+  get_filename_component(name ${${variable}} NAME)
+  set(POA_STATIC_LIBRARIES ${POA_STATIC_LIBRARIES} ${name} PARENT_SCOPE)
+endfunction()
+poa_take_static_library(POA_STATIC_JSON libjansson.a)
+poa_take_static_library(POA_STATIC_ZLIB libz.a)
+poa_take_static_library(POA_STATIC_FFI libffi_pic.a libffi.a)
+string(REPLACE ";" "|" static_libraries "${POA_STATIC_LIBRARIES}")
+
+# The versioned file is there also where nothing is developed.
+set(flags "-Wl,--gc-sections")
+if(POA_LIBOMP)
+  file(GLOB libomp ${LLVM_LIBRARY_DIR}/libomp.so.[0-9])
+  if(NOT libomp)
+    set(libomp ${POA_LIBOMP})
+  endif()
+  string(APPEND flags "|${libomp}|-Wl,-rpath,${LLVM_LIBRARY_DIR}")
+else()
+  string(APPEND flags "|-fopenmp")
+endif()
+string(APPEND flags "|-lm|-pthread")
+if(POA_SANITIZE)
+  string(APPEND flags "|-fsanitize=address,undefined")
+endif()
+
+# -l:libjpeg.so.62 likewise.
+set(image_libraries "")
+if(TARGET poa_images)
+  foreach(library ${JPEG_LIBRARY_RELEASE} ${PNG_LIBRARY_RELEASE})
+    get_filename_component(name ${library} REALPATH)
+    get_filename_component(name ${name} NAME)
+    string(REGEX REPLACE "(\\.so\\.[0-9]+).*" "\\1" name ${name})
+    list(APPEND image_libraries "-l:${name}")
+  endforeach()
+  string(REPLACE ";" "|" image_libraries "${image_libraries}")
+endif()
+target_compile_definitions(poa_driver PRIVATE
+  POA_MODELS_DIR="${CMAKE_SOURCE_DIR}/models" POA_STATIC_LIBRARIES="${static_libraries}"
+  POA_LINK_FLAGS="${flags}" POA_IMAGE_LIBRARIES="${image_libraries}")
