@@ -32,15 +32,25 @@ void poa_name_kernels(const poa_lowered *lowered, const poa_target *target,
   }
 }
 
+/* Puts the functions defined behind `last` (NULL: all) into one group, which the linker takes or
+ * leaves as a whole: a kernel that another object has as well leaves no helpers behind. */
+static void group_functions(poa_emitter *e, LLVMValueRef last, const char *symbol) {
+  LLVMComdatRef group = LLVMGetOrInsertComdat(e->module, symbol);
+  LLVMValueRef function = last ? LLVMGetNextFunction(last) : LLVMGetFirstFunction(e->module);
+  for (; function; function = LLVMGetNextFunction(function))
+    if (!LLVMIsDeclaration(function))
+      LLVMSetComdat(function, group);
+}
+
 poa_status poa_emit_named_kernel(poa_emitter *e, const poa_named_kernel *kernel, poa_error *error) {
+  LLVMValueRef last = LLVMGetLastFunction(e->module);
   poa_status status = kernel->request->emit(e, kernel->request->description, kernel->symbol, error);
   if (status)
     return poa_context(error, "kernel '%.200s'", kernel->request->key);
   LLVMValueRef function = LLVMGetNamedFunction(e->module, kernel->symbol);
   LLVMSetLinkage(function, LLVMWeakODRLinkage);
   LLVMSetVisibility(function, LLVMHiddenVisibility);
-  LLVMComdatRef comdat = LLVMGetOrInsertComdat(e->module, kernel->symbol);
-  LLVMSetComdat(function, comdat);
+  group_functions(e, last, kernel->symbol);
   return POA_OK;
 }
 

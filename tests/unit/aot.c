@@ -1,111 +1,13 @@
-/* aot.c: what is compiled ahead of time computes the bits that the JIT computes, and a program
- * holds what was put into it.
+/* aot.c: a library compiled ahead of time computes the bits that the JIT computes.
  *
  * Libraries are linked into C programs by the system's compiler, as a user would; those for
  * AArch64 run in an emulator where there is one. */
-#include <criterion/criterion.h>
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "codegen/aot.h"
-#include "frontend/model.h"
+#include "aot_fixture.h"
 #include "passes/extract.h"
-#include "support/program_text.h"
-#include "support/tools.h"
-#include "temporary_folder.h"
-
-#define SOURCES POA_TESTS_DIR "/.."
-
-static char folder[64];
-static poa_arena *arena;
-static poa_model *model;
-static poa_target target;
-
-static void setup(void) {
-  poa_error error = {0};
-  make_folder(folder);
-  arena = poa_arena_create();
-  cr_assert_eq(poa_target_init_for(&target, NULL, NULL, &error), POA_OK, "%s", error.message);
-}
-
-static void teardown(void) {
-  poa_target_free(&target);
-  if (model)
-    poa_model_free(model);
-  poa_arena_free(arena);
-  remove_folder(folder);
-}
 
 TestSuite(aot, .init = setup, .fini = teardown);
-
-/* A name in the folder of the test. */
-static const char *in_folder(const char *name) {
-  return poa_arena_format(arena, "%s/%s", folder, name);
-}
-
-static void write_file(const char *name, const void *bytes, size_t size) {
-  FILE *file = fopen(in_folder(name), "wb");
-  cr_assert(file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
-}
-
-/* The whole file, from malloc, with a terminator. */
-static char *read_file(const char *name, size_t *size) {
-  FILE *file = fopen(in_folder(name), "rb");
-  cr_assert_not_null(file, "no file '%s'", name);
-  fseek(file, 0, SEEK_END);
-  *size = (size_t)ftell(file);
-  rewind(file);
-  char *bytes = calloc(*size + 1, 1);
-  cr_assert(bytes && fread(bytes, 1, *size, file) == *size);
-  fclose(file);
-  return bytes;
-}
-
-/* Graphs. */
-
-/* Two layers, with rows of odd length so that every last vector is a part of one. */
-static const char two_layers[] = "param \"\" \"w\": f32[13,21] = constant(0)\n"
-                                 "param \"\" \"v\": f32[13,7] = constant(0)\n"
-                                 "graph @features (%x: f32[4,21]) {\n"
-                                 "%x = input {name=\"x\"} : f32[4,21]\n"
-                                 "%w = parameter {set=\"\", name=\"w\"} : f32[13,21]\n"
-                                 "%v = parameter {set=\"\", name=\"v\"} : f32[13,7]\n"
-                                 "%a = dot %x, %w {tb=1} : f32[4,13]\n"
-                                 "%b = tanh %a : f32[4,13]\n"
-                                 "%c = dot %b, %v : f32[4,7]\n"
-                                 "%o = output %c {name=\"y\", kind=\"result\"} : f32[4,7]\n}\n";
-
-/* Updates its parameter, reports, takes numbers of every type. */
-static const char one_step[] = "param \"\" \"w\": f32[6,5] = constant(0)\n"
-                               "graph @step (%x: f32[6,5], %rows: i32[6], %keep: bool[6,5]) {\n"
-                               "%x = input {name=\"x\"} : f32[6,5]\n"
-                               "%rows = input {name=\"rows\"} : i32[6]\n"
-                               "%keep = input {name=\"keep\"} : bool[6,5]\n"
-                               "%w = parameter {set=\"\", name=\"w\"} : f32[6,5]\n"
-                               "%g = gather %x, %rows : f32[6,5]\n"
-                               "%s = select %keep, %g, %w : f32[6,5]\n"
-                               "%m = mul %s, %w : f32[6,5]\n"
-                               "%t = reduce_sum %m {axes=[1]} : f32[6]\n"
-                               "%u = sub %w, %s : f32[6,5]\n"
-                               "%e = assign %w, %u : f32[6,5]\n"
-                               "%o = output %m {name=\"product\", kind=\"result\"} : f32[6,5]\n"
-                               "%r = output %t {name=\"loss.row\", kind=\"report\"} : f32[6]\n}\n";
-
-static poa_graph *schedule(poa_graph *graph, const poa_options *options) {
-  poa_error error = {0};
-  cr_assert_eq(poa_pipeline_run(graph, NULL, NULL, options, true, NULL, NULL, &error), POA_OK, "%s",
-               error.message);
-  return graph;
-}
-
-static poa_graph *parse(const char *text) {
-  poa_error error = {0};
-  poa_graph *graph;
-  cr_assert_eq(poa_graph_parse(arena, "test", text, &graph, &error), POA_OK, "%s", error.message);
-  poa_options options = {.vector_lanes = target.vector_lanes};
-  return schedule(graph, &options);
-}
 
 /* The demo's smallest vision transformer, two images at a time, with its own parameters alone. */
 static poa_graph *small_vit(const poa_target *made_for) {
@@ -124,24 +26,6 @@ static poa_graph *small_vit(const poa_target *made_for) {
   cr_assert_eq(poa_extract_parameters(graph, &point, &extraction, &error), POA_OK, "%s",
                error.message);
   return schedule(graph, &point);
-}
-
-static poa_lowered lower(const poa_graph *graph, const poa_target *made_for) {
-  poa_error error = {0};
-  poa_lowered lowered;
-  cr_assert_eq(poa_lower_launches(graph, made_for, arena, &lowered, &error), POA_OK, "%s",
-               error.message);
-  return lowered;
-}
-
-/* Numbers in -0.5..0.5 that nothing repeats. */
-static float *made_up(int64_t count, uint32_t seed) {
-  float *values = aligned_alloc(64, (size_t)(count * 4 + 63) / 64 * 64);
-  for (int64_t i = 0; i < count; i++) {
-    seed = seed * 1664525u + 1013904223u;
-    values[i] = (float)(seed >> 8) / 16777216.0f - 0.5f;
-  }
-  return values;
 }
 
 /* The JIT. */
@@ -205,25 +89,6 @@ static float *jit_features(const poa_graph *graph, void *weights, const float *i
 }
 
 /* Libraries and their callers. */
-
-static poa_aot_library library_of(const char *name, const poa_lowered *lowered,
-                                  const poa_target *made_for, const void *weights) {
-  return (poa_aot_library){.name = name,
-                           .title = "a test",
-                           .lowered = lowered,
-                           .target = made_for,
-                           .weights = weights,
-                           .normalization = "0.25/0.5"};
-}
-
-static void write_library(const poa_aot_library *library, poa_aot_form form, const char *file) {
-  poa_error error = {0};
-  cr_assert_eq(poa_aot_library_write(library, form, in_folder(file), &error), POA_OK, "%s",
-               error.message);
-  cr_assert_eq(poa_aot_header_write(
-                   library, in_folder(poa_arena_format(arena, "%s.h", library->name)), &error),
-               POA_OK, "%s", error.message);
-}
 
 /* caller IMAGES THREADS FEATURES [WEIGHTS]; WEIGHTED: the library takes weights. The workspace is
  * full of what would show. */
@@ -536,41 +401,13 @@ Test(aot, refuses_what_cannot_be_a_library) {
   cr_assert_eq(count_files(folder), 0);
 }
 
-/* A plan of one call of an external function, and an input from a source with arguments. */
-static poa_lowered call_of_swish(void) {
-  static const poa_plan_argument arguments[] = {{POA_ARGUMENT_POINTER, 0, 0},
-                                                {POA_ARGUMENT_DOUBLE, 0, 1.75}};
-  static const poa_plan_external external = {"swish", 2, arguments};
-  static const poa_plan_buffer buffer = {POA_SPACE_ARENA, 64, 48};
-  static const poa_plan_source_argument source_arguments[] = {{"from", 1.5, NULL, 0.25},
-                                                              {"kind", 0, "cosine", 0}};
-  static poa_plan_launch launch = {.external = &external,
-                                   .buffer_count = 1,
-                                   .buffers = &buffer,
-                                   .tiles = 1,
-                                   .barrier = true,
-                                   .label = "external swish",
-                                   .family = "external"};
-  static const poa_plan_input input = {.name = "rate",
-                                       .shape = {1, {12}},
-                                       .buffer = {POA_SPACE_ARENA, 64, 48},
-                                       .source = "schedule",
-                                       .argument_count = 2,
-                                       .arguments = source_arguments,
-                                       .use = 7};
-  static poa_plan plan = {.entry = "features",
-                          .arena_bytes = 128,
-                          .launch_count = 1,
-                          .input_count = 1,
-                          .launches = &launch,
-                          .inputs = &input};
-  static poa_kernel_request request;
-  return (poa_lowered){.plan = &plan, .launches = &launch, .requests = &request};
-}
-
 Test(aot, refuses_external_calls) {
   poa_error error = {0};
-  poa_lowered lowered = call_of_swish();
+  poa_plan_external external = {.symbol = "swish"};
+  poa_plan_launch launch = {.external = &external, .tiles = 1, .label = "", .family = "external"};
+  poa_plan plan = {.entry = "features", .launch_count = 1, .launches = &launch};
+  poa_kernel_request request = {0};
+  poa_lowered lowered = {.plan = &plan, .launches = &launch, .requests = &request};
   poa_aot_library library = library_of("net", &lowered, &target, NULL);
   cr_assert_eq(poa_aot_library_write(&library, POA_AOT_OBJECT, in_folder("net.o"), &error),
                POA_UNSUPPORTED);
@@ -605,77 +442,4 @@ Test(aot, aarch64_agrees) {
   }
   poa_target_free(&arm);
   free_sample(&s);
-}
-
-/* Protects every structure that goes into a program: what its main is given, printed, is what
- * was put in, printed. */
-Test(aot, program_holds_what_was_put_in) {
-  poa_error error = {0};
-  poa_lowered lowered[] = {lower(parse(two_layers), &target), lower(parse(one_step), &target),
-                           call_of_swish()};
-  float *weights = made_up(512, 3);
-  poa_program_variant variant = {.cpu = target.cpu, .features = target.features};
-  poa_program_entry entries[] = {
-      {"features", {{64, 3}}, 0, 4, 12345, 6.5e9, lowered[0].plan},
-      {"step", {{128, 6}}, 0, 0, 0, 0, lowered[1].plan},
-      {"call", {{128, 6}}, 0, 0, 0, 0, lowered[2].plan},
-  };
-  poa_program program = {.version = "1.2.3",
-                         .model = "a \"model\"",
-                         .model_path = "models/a.poa",
-                         .overrides = "a=1,b=2",
-                         .source = "",
-                         .lattice = {2, {{"width", 64, 128, 32}, {"depth", 3, 6, 1}}, 2.5},
-                         .normalization = "0.25/0.5",
-                         .variant_count = 1,
-                         .entry_count = 3,
-                         .variants = &variant,
-                         .entries = entries,
-                         .weights = weights,
-                         .weight_bytes = 2048,
-                         .weights_file = "",
-                         .steps = 950,
-                         .steps_vary = true,
-                         .eval_images = 512};
-  poa_aot_program aot = {&program, lowered, &target, "print_main"};
-  int count = 0;
-  cr_assert_eq(poa_aot_program_write(&aot, in_folder("program"), &count, &error), POA_OK, "%s",
-               error.message);
-  static const char main_text[] =
-      "#include \"support/program_text.h\"\n"
-      "int print_main(const poa_program *program, int argc, char **argv);\n"
-      "int print_main(const poa_program *program, int argc, char **argv) {\n"
-      "  (void)argv;\n"
-      "  if ((uintptr_t)program->weights % 4096) return 3;\n"
-      "  poa_print_program(program, stdout);\n"
-      "  return argc == 2 ? 0 : 2;\n"
-      "}\n";
-  write_file("print.c", main_text, strlen(main_text));
-  const char *argv[64] = {"cc",
-                          "-I" SOURCES,
-                          "-I" SOURCES "/include",
-                          "-I" POA_TESTS_DIR,
-                          in_folder("print.c"),
-                          POA_TESTS_DIR "/support/program_text.c",
-                          "-o",
-                          in_folder("print")};
-  for (int i = 0; i < count; i++)
-    argv[8 + i] = in_folder(poa_arena_format(arena, "program-%d.o", i));
-  const char *run[] = {in_folder("print"), "an argument", NULL};
-  cr_assert_eq(poa_tool_run(argv, NULL), 0, "the program does not link");
-  cr_assert_eq(poa_tool_run(run, in_folder("found")), 0);
-  /* Kernels are not there before they are compiled. */
-  for (int i = 0; i < 2; i++)
-    for (int k = 0; k < lowered[i].plan->launch_count; k++)
-      memset(&lowered[i].launches[k].kernel, 1, sizeof lowered[i].launches[k].kernel);
-  FILE *out = fopen(in_folder("expected"), "w");
-  poa_print_program(&program, out);
-  fclose(out);
-  size_t found_size, expected_size;
-  char *found = read_file("found", &found_size), *expected = read_file("expected", &expected_size);
-  cr_assert_gt(expected_size, 1000);
-  cr_assert_str_eq(found, expected);
-  free(found);
-  free(expected);
-  free(weights);
 }
