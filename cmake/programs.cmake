@@ -13,17 +13,16 @@ poa_take_static_library(POA_STATIC_FFI libffi_pic.a libffi.a)
 string(REPLACE ";" "|" static_libraries "${POA_STATIC_LIBRARIES}")
 
 # The versioned file is there also where nothing is developed.
-set(flags "-Wl,--gc-sections")
 if(POA_LIBOMP)
   file(GLOB libomp ${LLVM_LIBRARY_DIR}/libomp.so.[0-9])
   if(NOT libomp)
     set(libomp ${POA_LIBOMP})
   endif()
-  string(APPEND flags "|${libomp}|-Wl,-rpath,${LLVM_LIBRARY_DIR}")
+  set(openmp_flags "${libomp}|-Wl,-rpath,${LLVM_LIBRARY_DIR}")
 else()
-  string(APPEND flags "|-fopenmp")
+  set(openmp_flags "-fopenmp")
 endif()
-string(APPEND flags "|-lm|-pthread")
+set(flags "-Wl,--gc-sections|${openmp_flags}|-lm|-pthread")
 if(POA_SANITIZE)
   string(APPEND flags "|-fsanitize=address,undefined")
 endif()
@@ -41,4 +40,5 @@ if(TARGET poa_images)
 endif()
 target_compile_definitions(poa_driver PRIVATE
   POA_MODELS_DIR="${CMAKE_SOURCE_DIR}/models" POA_STATIC_LIBRARIES="${static_libraries}"
-  POA_LINK_FLAGS="${flags}" POA_IMAGE_LIBRARIES="${image_libraries}")
+  POA_LINK_FLAGS="${flags}"
+  POA_OPENMP_FLAGS="${openmp_flags}" POA_IMAGE_LIBRARIES="${image_libraries}")

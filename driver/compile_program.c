@@ -155,16 +155,6 @@ static poa_status place_weights(const poa_compilation *c, poa_program *program, 
 
 /* Linking */
 
-/* Adds the items of a list separated by '|', each after `prefix`. */
-static void add_list(poa_link_line *line, poa_arena *arena, const char *prefix, const char *list) {
-  for (const char *at = list; *at;) {
-    int length = (int)strcspn(at, "|");
-    if (length)
-      poa_link_add(line, poa_arena_format(arena, "%s%.*s", prefix, length, at));
-    at += length + (at[length] == '|');
-  }
-}
-
 static poa_status link_program(const poa_compilation *c, const char *prefix, int objects,
                                const char *output, poa_error *error) {
   char folder[PATH_MAX];
@@ -177,18 +167,18 @@ static poa_status link_program(const poa_compilation *c, const char *prefix, int
     return status;
   const char *ours = poa_arena_format(c->arena, "%s/", folder);
   poa_link_add(&line, linker);
-  add_list(&line, c->arena, "", "-pie|-o");
+  poa_link_add_list(&line, c->arena, "", "-pie|-o");
   poa_link_add(&line, output);
   for (int i = 0; i < objects; i++)
     poa_link_add(&line, poa_arena_format(c->arena, "%s-%d.o", prefix, i));
   if (c->flags->with_images)
     poa_link_add(&line, "-Wl,-u,poa_codec_decode"); /* else the one without would be found first */
   if (c->flags->with_images)
-    add_list(&line, c->arena, ours, "libpoa_images.a");
-  add_list(&line, c->arena, ours, "libpoa_program.a|libpoart.a|" POA_STATIC_LIBRARIES);
+    poa_link_add_list(&line, c->arena, ours, "libpoa_images.a");
+  poa_link_add_list(&line, c->arena, ours, "libpoa_program.a|libpoart.a|" POA_STATIC_LIBRARIES);
   if (c->flags->with_images)
-    add_list(&line, c->arena, "", POA_IMAGE_LIBRARIES);
-  add_list(&line, c->arena, "", POA_LINK_FLAGS);
+    poa_link_add_list(&line, c->arena, "", POA_IMAGE_LIBRARIES);
+  poa_link_add_list(&line, c->arena, "", POA_LINK_FLAGS);
   return poa_linker_run(linker, line.argument, error);
 }
 

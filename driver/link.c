@@ -57,6 +57,16 @@ void poa_link_add(poa_link_line *line, const char *argument) {
   line->argument[line->count] = NULL;
 }
 
+void poa_link_add_list(poa_link_line *line, poa_arena *arena, const char *prefix,
+                       const char *list) {
+  for (const char *at = list; *at;) {
+    int length = (int)strcspn(at, "|");
+    if (length)
+      poa_link_add(line, poa_arena_format(arena, "%s%.*s", prefix, length, at));
+    at += length + (at[length] == '|');
+  }
+}
+
 /* The last lines of what was said, where linkers put what matters. */
 static poa_status fail_with(FILE *said, const char *linker, int status, poa_error *error) {
   char text[SHOWN + 1] = "";

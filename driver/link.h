@@ -2,7 +2,7 @@
 #ifndef POA_DRIVER_LINK_H
 #define POA_DRIVER_LINK_H
 
-#include "poa.h"
+#include "runtime/arena.h"
 
 /* The C compiler to link with: $CC, or the first of cc, gcc, clang on the PATH. Fails with what to
  * install. */
@@ -19,5 +19,7 @@ typedef struct poa_link_line {
 } poa_link_line;
 
 void poa_link_add(poa_link_line *line, const char *argument);
+/* Adds the items of a list separated by '|', each after `prefix`; they are made in `arena`. */
+void poa_link_add_list(poa_link_line *line, poa_arena *arena, const char *prefix, const char *list);
 
 #endif
