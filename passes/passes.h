@@ -6,7 +6,7 @@
 #include "ir/ir.h"
 
 typedef struct poa_options {
-  poa_point point;  /* specialize: the lattice point; the top if `has_point` is false */
+  poa_point point; /* specialize: the lattice point; the top if `has_point` is false */
   bool has_point;
   bool keep_probes; /* simplify: keep outputs of kind "probe" */
   int vector_lanes; /* layout hints; 0: 16 */
@@ -44,6 +44,8 @@ typedef struct poa_pipeline_row {
   const char *name;
   poa_pass pass;
   const char *description; /* one line */
+  /* Checks what the pass establishes beyond what the verifier sees; NULL: nothing. */
+  poa_status (*check)(const poa_graph *graph, poa_error *error);
 } poa_pipeline_row;
 
 extern const poa_pipeline_row poa_pipeline[];
@@ -56,7 +58,8 @@ typedef void (*poa_after_pass)(void *context, const char *pass, const poa_graph 
 /* Runs the passes named in `names` ("fuse,schedule"), or the default order of pipeline.c,
  * where simplify stands twice, up to and including the last run of `last` when `names` is
  * NULL (`last` NULL: all). `options` NULL: none set. Verifies after every pass in
- * debug builds or when `verify` is set; a violation names the pass that made it. */
+ * debug builds or when `verify` is set, the schedule by simulating it; a violation names the
+ * pass that made it. */
 poa_status poa_pipeline_run(poa_graph *graph, const char *names, const char *last,
                             const poa_options *options, bool verify, poa_after_pass after,
                             void *context, poa_error *error);

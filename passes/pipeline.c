@@ -4,16 +4,18 @@
 #include <time.h>
 
 #include "passes/passes.h"
+#include "passes/schedule.h"
 
 const poa_pipeline_row poa_pipeline[] = {
-    {"specialize", poa_specialize, "binds the elastic names to a point of the lattice"},
-    {"extract", poa_extract, "cuts out a plain network with parameters of its own"},
-    {"differentiate", poa_differentiate, "writes gradients out as a backward sweep"},
-    {"expand", poa_expand, "composite ops and mixed reductions become plain ones"},
-    {"simplify", poa_simplify, "folds constants, merges equal nodes, algebra, dead code"},
-    {"fuse", poa_fuse, "gives every node its kernel"},
-    {"layout", poa_layout, "gives every stored value its buffer and strides"},
-    {"schedule", poa_schedule, "orders kernels and places buffers; exact peak memory"},
+    {"specialize", poa_specialize, "binds the elastic names to a point of the lattice", NULL},
+    {"extract", poa_extract, "cuts out a plain network with parameters of its own", NULL},
+    {"differentiate", poa_differentiate, "writes gradients out as a backward sweep", NULL},
+    {"expand", poa_expand, "composite ops and mixed reductions become plain ones", NULL},
+    {"simplify", poa_simplify, "folds constants, merges equal nodes, algebra, dead code", NULL},
+    {"fuse", poa_fuse, "gives every node its kernel", NULL},
+    {"layout", poa_layout, "gives every stored value its buffer and strides", NULL},
+    {"schedule", poa_schedule, "orders kernels and places buffers; exact peak memory",
+     poa_schedule_check},
 };
 const int poa_pipeline_count = sizeof poa_pipeline / sizeof *poa_pipeline;
 
@@ -68,6 +70,15 @@ static bool must_verify(const run *r) {
 #endif
 }
 
+static poa_status verify_after(const run *r, const poa_pipeline_row *row) {
+  poa_status status = poa_graph_verify(r->graph, r->error);
+  if (status == POA_OK && row->check)
+    status = row->check(r->graph, r->error);
+  if (status == POA_BAD_INPUT)
+    poa_context(r->error, "the graph is not valid after %s", row->name);
+  return status;
+}
+
 static poa_status run_pass(const run *r, const char *name) {
   const poa_pipeline_row *row = find(name);
   if (!row)
@@ -77,13 +88,10 @@ static poa_status run_pass(const run *r, const char *name) {
   if (status)
     return status;
   double elapsed = seconds() - start;
-  if (must_verify(r)) {
-    status = poa_graph_verify(r->graph, r->error);
-    if (status) {
-      poa_context(r->error, "the graph is not valid after %s", name);
-      return status;
-    }
-  }
+  if (must_verify(r))
+    status = verify_after(r, row);
+  if (status)
+    return status;
   if (r->after)
     r->after(r->context, name, r->graph, elapsed);
   return POA_OK;

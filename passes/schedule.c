@@ -106,9 +106,5 @@ poa_status poa_schedule(poa_graph *graph, const poa_options *options, poa_error 
   poa_reuse_in_place(graph, lifetimes, scratch);
   poa_status status = place(graph, lifetimes, scratch, error);
   poa_arena_free(scratch);
-#ifndef NDEBUG
-  if (status == POA_OK)
-    status = poa_schedule_check(graph, error);
-#endif
   return status;
 }

@@ -462,8 +462,8 @@ Test(fuse_schedule, random_graphs_keep_their_values) {
     check_seed(seed);
 }
 
-/* x -> dot -> exp -> dot, scheduled. */
-static poa_graph *small_schedule(poa_arena *arena) {
+/* x -> dot -> exp -> dot. */
+static poa_graph *parse_small(poa_arena *arena) {
   static const char text[] = "param \"p\" \"w\": f32[8,8] = constant(0)\n"
                              "graph @g (%x: f32[4,8]) {\n"
                              "  %x = input {name=\"x\"} : f32[4,8]\n"
@@ -478,11 +478,16 @@ static poa_graph *small_schedule(poa_arena *arena) {
                              "}\n";
   poa_graph *graph;
   poa_error error = {0};
-  bool good = !poa_graph_parse(arena, "text", text, &graph, &error) &&
-              !poa_fuse(graph, &(poa_options){0}, &error) &&
-              !poa_layout(graph, &(poa_options){0}, &error) &&
-              !poa_schedule(graph, &(poa_options){0}, &error);
-  cr_assert(good, "%s", error.message);
+  cr_assert_eq(poa_graph_parse(arena, "text", text, &graph, &error), POA_OK, "%s", error.message);
+  return graph;
+}
+
+static poa_graph *small_schedule(poa_arena *arena) {
+  poa_error error = {0};
+  poa_graph *graph = parse_small(arena);
+  cr_assert_eq(
+      poa_pipeline_run(graph, "fuse,layout,schedule", NULL, NULL, false, NULL, NULL, &error),
+      POA_OK, "%s", error.message);
   return graph;
 }
 
@@ -521,6 +526,40 @@ Test(fuse_schedule, check_sees_what_is_wrong) {
                  error.message);
     poa_arena_free(arena);
   }
+}
+
+/* Inflicts a damage on the graph between layout and schedule. */
+typedef struct saboteur {
+  poa_graph *graph;
+  damage kind;
+} saboteur;
+
+static void sabotage(void *context, const char *pass, const poa_graph *graph, double seconds) {
+  const saboteur *s = context;
+  (void)graph, (void)seconds;
+  if (!strcmp(pass, "layout"))
+    inflict(s->graph, s->kind);
+}
+
+static poa_status run_sabotaged(poa_arena *arena, damage kind, poa_error *error) {
+  saboteur s = {parse_small(arena), kind};
+  poa_status status =
+      poa_pipeline_run(s.graph, "fuse,layout,schedule", NULL, NULL, true, sabotage, &s, error);
+  poa_error none = {0};
+  cr_assert_eq(poa_graph_verify(s.graph, &none), POA_OK, "%s", none.message);
+  return status;
+}
+
+/* Guards `--verify`, in release builds too: a wrong schedule that the verifier accepts is
+ * refused in the name of its pass, a right one is not. */
+Test(fuse_schedule, verify_simulates_the_schedule) {
+  poa_arena *arena = poa_arena_create();
+  poa_error none = {0}, error = {0};
+  cr_assert_eq(run_sabotaged(arena, NONE, &none), POA_OK, "%s", none.message);
+  cr_assert_eq(run_sabotaged(arena, PARAMETER, &error), POA_BAD_INPUT);
+  cr_assert(strstr(error.message, "not valid after schedule"), "%s", error.message);
+  cr_assert(strstr(error.message, "does not hold its new value"), "%s", error.message);
+  poa_arena_free(arena);
 }
 
 /* Lives as a training step has them: forward values that wait for the backward sweep, and
