@@ -78,8 +78,7 @@ poa_value poa_b_slice(poa_build *b, poa_value x, const poa_extent *start, const 
   return add(b, POA_OP_slice, &x, 1, attributes, 2, NULL);
 }
 
-poa_value poa_b_dot(poa_build *b, poa_value x, poa_value y, bool ta, bool tb, double alpha) {
-  poa_attribute attributes[3];
+int poa_b_dot_attributes(poa_attribute *attributes, bool ta, bool tb, double alpha) {
   int count = 0;
   if (ta)
     attributes[count++] = poa_attribute_int("ta", 1);
@@ -87,6 +86,12 @@ poa_value poa_b_dot(poa_build *b, poa_value x, poa_value y, bool ta, bool tb, do
     attributes[count++] = poa_attribute_int("tb", 1);
   if (alpha != 1)
     attributes[count++] = poa_attribute_float("alpha", alpha);
+  return count;
+}
+
+poa_value poa_b_dot(poa_build *b, poa_value x, poa_value y, bool ta, bool tb, double alpha) {
+  poa_attribute attributes[POA_DOT_ATTRIBUTES];
+  int count = poa_b_dot_attributes(attributes, ta, tb, alpha);
   return add(b, POA_OP_dot, (poa_value[]){x, y}, 2, attributes, count, NULL);
 }
 

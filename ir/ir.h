@@ -74,6 +74,8 @@ const char *poa_dtype_name(poa_dtype dtype);
 bool poa_type_known(poa_type type);       /* no symbolic extent */
 int64_t poa_type_elements(poa_type type); /* of a known type */
 bool poa_type_equal(const poa_lattice *lattice, const poa_type *a, const poa_type *b);
+/* Same rank and extents, which are known; the dtypes may differ. */
+bool poa_same_shape(const poa_type *a, const poa_type *b);
 int poa_type_print(const poa_lattice *lattice, const poa_type *type, char *out, size_t size);
 
 /* ops.c: the table */
@@ -267,7 +269,7 @@ static inline int64_t poa_dim(const poa_node *node, int axis) {
 }
 int poa_graph_find_parameter(const poa_graph *graph, const char *set, const char *name); /* -1 */
 
-/* build.h declares short builders (poa_add(g, a, b), ..) for passes that write nodes. */
+/* build.h declares short builders (poa_b_binary(b, op, x, y), ..) for passes that write nodes. */
 
 /* print.c, parse.c: the text form */
 

@@ -30,6 +30,15 @@ bool poa_type_equal(const poa_lattice *lattice, const poa_type *a, const poa_typ
   return true;
 }
 
+bool poa_same_shape(const poa_type *a, const poa_type *b) {
+  if (a->rank != b->rank)
+    return false;
+  for (int i = 0; i < a->rank; i++)
+    if (a->dim[i].value != b->dim[i].value)
+      return false;
+  return true;
+}
+
 static size_t left(size_t size, int length) {
   return (size_t)length < size ? size - (size_t)length : 0;
 }

@@ -88,7 +88,7 @@ static bool same_node(const poa_node *a, const poa_node *b) {
     if (!same_attribute(&a->attributes[i], &b->attributes[i]))
       return false;
   return !type_is_free(a->op) ||
-         (a->type.dtype == b->type.dtype && poa_s_same_shape(&a->type, &b->type));
+         (a->type.dtype == b->type.dtype && poa_same_shape(&a->type, &b->type));
 }
 
 poa_value poa_cse_find(const poa_simplifier *s, const poa_node *candidate, uint32_t *hash) {

@@ -143,13 +143,6 @@ static poa_value reduce_in_steps(poa_build *b, poa_op op, poa_value x, unsigned 
   return reduce_set(b, op, x, first_axes(set, rank - run));
 }
 
-static bool same_shape(const poa_type *a, const poa_type *b) {
-  bool same = a->rank == b->rank;
-  for (int i = 0; same && i < a->rank; i++)
-    same = a->dim[i].value == b->dim[i].value;
-  return same;
-}
-
 /* Axes of extent 1 are dropped by a reshape; only the others are reduced. */
 static poa_value expand_reduction(poa_build *b, const poa_node *node, poa_value x, int lanes) {
   const poa_type *type = type_of(b, x);
@@ -157,7 +150,7 @@ static poa_value expand_reduction(poa_build *b, const poa_node *node, poa_value 
   if (set && type->dim[type->rank - 1].value == 1)
     x = squeeze(b, x, &set);
   x = reduce_in_steps(b, node->op, x, set, lanes);
-  return same_shape(type_of(b, x), &node->type) ? x : poa_b_reshape(b, x, &node->type);
+  return poa_same_shape(type_of(b, x), &node->type) ? x : poa_b_reshape(b, x, &node->type);
 }
 
 /* argmax over another axis: that axis is brought to the end. */

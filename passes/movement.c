@@ -33,7 +33,7 @@ static poa_value of_constant(poa_simplifier *s, const poa_node *n, poa_type type
 static poa_value reshape_plain(poa_simplifier *s, const poa_node *n) {
   const poa_node *x = operand(s, n);
   poa_type own = poa_s_type(s, n->operands[0]);
-  if (poa_s_same_shape(&own, &n->type))
+  if (poa_same_shape(&own, &n->type))
     return n->operands[0];
   if (x->op == POA_OP_reshape)
     return poa_s_reshape(s, x->operands[0], n->type);
@@ -146,7 +146,7 @@ static block block_of(const poa_simplifier *s, const poa_node *n) {
 static poa_value slice_plain(poa_simplifier *s, const poa_node *n) {
   block b = block_of(s, n);
   poa_type own = poa_s_type(s, n->operands[0]);
-  return poa_s_same_shape(&own, &b.type) ? n->operands[0] : of_constant(s, n, b.type);
+  return poa_same_shape(&own, &b.type) ? n->operands[0] : of_constant(s, n, b.type);
 }
 
 /* slice(slice x) -> slice x */

@@ -158,7 +158,7 @@ static poa_value transpose_dot(poa_simplifier *s, const poa_node *n) {
 
 static bool is_whole(const poa_simplifier *s, const poa_node *n) {
   poa_type base = poa_s_type(s, n->operands[0]), x = poa_s_type(s, n->operands[1]);
-  return poa_s_same_shape(&base, &x);
+  return poa_same_shape(&base, &x);
 }
 
 /* accumulate(0, x) -> x where x is as large; accumulate(x, 0) -> x */
@@ -251,7 +251,7 @@ static poa_value add_reshaped_dots(poa_simplifier *s, const poa_node *n) {
     return POA_NO_VALUE;
   poa_type type = poa_s_type(s, x), other = poa_s_type(s, y), outer = poa_s_type(s, n->operands[0]);
   bool any_dot = poa_s_look(s, x)->op == POA_OP_dot || poa_s_look(s, y)->op == POA_OP_dot;
-  if (!poa_s_same_shape(&type, &other) || !any_dot || !can_take_sum(s, x) || !can_take_sum(s, y))
+  if (!poa_same_shape(&type, &other) || !any_dot || !can_take_sum(s, x) || !can_take_sum(s, y))
     return POA_NO_VALUE;
   return poa_s_reshape(s, poa_s_binary(s, POA_OP_add, x, y), outer);
 }

@@ -51,15 +51,6 @@ bool poa_s_is(const poa_simplifier *s, poa_value value, double constant) {
   return poa_s_constant(s, value, &found) && found == constant;
 }
 
-bool poa_s_same_shape(const poa_type *a, const poa_type *b) {
-  if (a->rank != b->rank)
-    return false;
-  for (int i = 0; i < a->rank; i++)
-    if (a->dim[i].value != b->dim[i].value)
-      return false;
-  return true;
-}
-
 poa_value poa_s_inside(const poa_simplifier *s, poa_op op, poa_value value) {
   const poa_node *node = poa_s_look(s, value);
   return node->op == op && node->operands ? node->operands[0] : POA_NO_VALUE;
@@ -189,14 +180,8 @@ poa_value poa_s_reduce(poa_simplifier *s, poa_op op, poa_value x, const int64_t 
 }
 
 poa_value poa_s_dot(poa_simplifier *s, poa_value x, poa_value y, bool ta, bool tb, double alpha) {
-  poa_attribute attributes[3];
-  int count = 0;
-  if (ta)
-    attributes[count++] = poa_attribute_int("ta", 1);
-  if (tb)
-    attributes[count++] = poa_attribute_int("tb", 1);
-  if (alpha != 1)
-    attributes[count++] = poa_attribute_float("alpha", alpha);
+  poa_attribute attributes[POA_DOT_ATTRIBUTES];
+  int count = poa_b_dot_attributes(attributes, ta, tb, alpha);
   return emit(s, POA_OP_dot, (poa_value[]){x, y}, 2, attributes, count, NULL);
 }
 

@@ -54,8 +54,6 @@ poa_type poa_s_type(const poa_simplifier *s, poa_value value);
 bool poa_s_single(const poa_simplifier *s, poa_value value);
 bool poa_s_constant(const poa_simplifier *s, poa_value value, double *constant);
 bool poa_s_is(const poa_simplifier *s, poa_value value, double constant);
-/* Whether the shapes agree; extents are known. */
-bool poa_s_same_shape(const poa_type *a, const poa_type *b);
 /* The operand if `value` is a unary `op`, else POA_NO_VALUE. */
 poa_value poa_s_inside(const poa_simplifier *s, poa_op op, poa_value value);
 

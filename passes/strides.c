@@ -135,15 +135,6 @@ poa_storage poa_block_storage(const poa_storage *whole, const poa_attribute *sta
   return block;
 }
 
-bool poa_same_shape(const poa_type *a, const poa_type *b) {
-  if (a->rank != b->rank)
-    return false;
-  for (int i = 0; i < a->rank; i++)
-    if (a->dim[i].value != b->dim[i].value)
-      return false;
-  return true;
-}
-
 bool poa_is_row_of(const poa_type *row, const poa_type *full) {
   if (row->rank != full->rank - 1)
     return false;

@@ -35,8 +35,6 @@ static inline bool poa_is_view(poa_op op) {
   return op == POA_OP_reshape || op == POA_OP_transpose || op == POA_OP_broadcast ||
          op == POA_OP_slice;
 }
-/* Same rank and extents; the dtypes may differ. */
-bool poa_same_shape(const poa_type *a, const poa_type *b);
 /* Whether `row` is `full` without its last axis. */
 bool poa_is_row_of(const poa_type *row, const poa_type *full);
 /* Bytes of all elements. */
