@@ -3,6 +3,7 @@
 
 #include "driver/driver.h"
 #include "driver/install_paths.h"
+#include "runtime/sources.h"
 
 poa_status poa_load_model(const poa_flags *flags, poa_model **model, poa_error *error) {
   char models[PATH_MAX];
@@ -13,6 +14,7 @@ poa_status poa_load_model(const poa_flags *flags, poa_model **model, poa_error *
       .override_count = flags->override_count,
       .overrides = flags->overrides,
       .diagnostics = flags->quiet ? NULL : stderr,
+      .source_exists = poa_source_exists,
   };
   return poa_model_load(model, &options, error);
 }

@@ -58,6 +58,7 @@ typedef struct poa_elaborator {
   poa_arena *arena;
   poa_diagnostics *diagnostics;
   const poa_program *program;
+  bool (*source_exists)(const char *name, char *advice, size_t size); /* see model.h */
   poa_lattice lattice;
   int const_count;
   poa_const_row *consts;

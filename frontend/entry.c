@@ -57,12 +57,22 @@ static bool read_arguments(poa_elaborator *e, const poa_formal *formal, poa_inpu
   return true;
 }
 
+/* The input is made nevertheless: only its filling is wrong. */
+static void check_source(poa_elaborator *e, const poa_formal *formal) {
+  char advice[500];
+  if (formal->source && e->source_exists &&
+      !e->source_exists(formal->source, advice, sizeof advice))
+    poa_diagnose(e->diagnostics, formal->source_location, (int)strlen(formal->source),
+                 "unknown source '%s'; %s", formal->source, advice);
+}
+
 static void add_formal_input(poa_elaborator *e, const poa_formal *formal) {
   poa_syntax at = {.location = formal->location, .length = formal->length};
   poa_input input = {.name = formal->name,
                      .source = formal->source ? formal->source : "",
                      .location = formal->location};
   input.type.rank = formal->rank;
+  check_source(e, formal);
   bool good = read_dtype(e, formal, &input.type.dtype) && read_arguments(e, formal, &input);
   for (int i = 0; good && i < formal->rank; i++)
     good =

@@ -201,11 +201,12 @@ static void elaborate_entries(poa_model *model) {
   }
 }
 
-static void elaborate_all(poa_model *model) {
+static void elaborate_all(poa_model *model, const poa_model_options *options) {
   poa_elaborator *e = &model->elaborator;
   *e = (poa_elaborator){.arena = model->arena,
                         .diagnostics = &model->diagnostics,
                         .program = &model->program,
+                        .source_exists = options->source_exists,
                         .set = -1,
                         .scope = ""};
   poa_consts_open(e);
@@ -242,7 +243,7 @@ static poa_status open_model(poa_model *model, const poa_model_options *options,
   refuse_duplicates(model, model->program.entries, model->program.entry_count, "entry");
   check_sets(model);
   if (model->diagnostics.errors == 0)
-    elaborate_all(model);
+    elaborate_all(model, options);
   int errors = model->diagnostics.errors;
   if (errors == 0)
     return POA_OK;

@@ -14,6 +14,9 @@ typedef struct poa_model_options {
   int override_count;
   const char *const *overrides; /* "NAME=VALUE", the last one wins */
   FILE *diagnostics;            /* where errors are shown with carets; NULL: nowhere */
+  /* Whether something can fill an input `from NAME(..)`; if not, `advice` gets what to write
+   * instead, as "did you mean 'cosine'?". NULL: any name is taken. */
+  bool (*source_exists)(const char *name, char *advice, size_t size);
 } poa_model_options;
 
 /* Loads the file, its imports, and elaborates every entry, so that the parameter table

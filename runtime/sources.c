@@ -1,7 +1,6 @@
 /* sources.c: the table of sources, and those that are computed when a step begins.
  *
  * Steps count from 0; step_number() counts from 1, as Adam's bias correction wants. */
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,75 +184,73 @@ static const poa_source_row rows[] = {
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
-/* Names: Levenshtein's distance, for names of up to 31 letters. */
+/* Names. */
 
-static int distance(const char *a, const char *b) {
-  enum { LONGEST = 31 };
-  size_t columns = strlen(b);
-  if (columns > LONGEST || strlen(a) > LONGEST)
-    return INT_MAX;
-  int row[LONGEST + 1];
-  for (size_t j = 0; j <= columns; j++)
-    row[j] = (int)j;
-  for (int i = 1; a[i - 1]; i++) {
-    int diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= columns; j++) {
-      int replaced = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      int shorter = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-      row[j] = replaced < shorter ? replaced : shorter;
-    }
-  }
-  return row[columns];
-}
-
-static const poa_source_row *find_row(const char *name, const char **nearest) {
-  int best = INT_MAX;
-  for (int i = 0; i < ROWS; i++) {
-    int d = distance(name, rows[i].name);
-    if (d == 0)
+static const poa_source_row *find_row(const char *name) {
+  for (int i = 0; i < ROWS; i++)
+    if (!strcmp(rows[i].name, name))
       return &rows[i];
-    if (nearest && d < best) {
-      best = d;
-      *nearest = rows[i].name;
-    }
-  }
   return NULL;
 }
 
-bool poa_source_exists(const char *name, const char **nearest) {
-  const char *found = rows[0].name;
-  bool exists = find_row(name, &found) != NULL;
-  if (nearest)
-    *nearest = exists ? name : found;
-  return exists;
+static int count_parameters(const poa_source_row *row) {
+  int count = 0;
+  while (count < POA_SOURCE_MAX_PARAMETERS && row->parameters[count].name)
+    count++;
+  return count;
 }
 
-static int find_parameter(const poa_source_row *row, const char *name, const char **nearest) {
-  int best = INT_MAX;
-  for (int i = 0; i < POA_SOURCE_MAX_PARAMETERS && row->parameters[i].name; i++) {
-    int d = distance(name, row->parameters[i].name);
-    if (d == 0)
+static int find_parameter(const poa_source_row *row, const char *name) {
+  int count = count_parameters(row);
+  for (int i = 0; i < count; i++)
+    if (!strcmp(row->parameters[i].name, name))
       return i;
-    if (d < best) {
-      best = d;
-      *nearest = row->parameters[i].name;
-    }
-  }
   return -1;
+}
+
+/* "did you mean 'cosine'?", or all names where none is near. */
+static void advise(const char *name, const char *const *names, int count, char *advice,
+                   size_t size) {
+  const char *nearest = poa_nearest(name, names, count);
+  if (nearest) {
+    snprintf(advice, size, "did you mean '%s'?", nearest);
+    return;
+  }
+  size_t used = (size_t)snprintf(advice, size, "expected %s", count > 1 ? "one of " : "");
+  for (int i = 0; i < count && used < size; i++)
+    used += (size_t)snprintf(advice + used, size - used, "%s%s", i ? ", " : "", names[i]);
+}
+
+bool poa_source_exists(const char *name, char *advice, size_t size) {
+  const char *names[ROWS];
+  if (find_row(name))
+    return true;
+  for (int i = 0; i < ROWS; i++)
+    names[i] = rows[i].name;
+  advise(name, names, ROWS, advice, size);
+  return false;
 }
 
 /* Binding. */
 
+static poa_status refuse_argument(const poa_bound_source *source, const char *name,
+                                  poa_error *error) {
+  const char *names[POA_SOURCE_MAX_PARAMETERS];
+  char advice[POA_SOURCE_ADVICE];
+  int count = count_parameters(source->row);
+  if (count == 0)
+    return fail(source, error, "takes no arguments, found '%s'", name);
+  for (int i = 0; i < count; i++)
+    names[i] = source->row->parameters[i].name;
+  advise(name, names, count, advice, sizeof advice);
+  return fail(source, error, "no argument '%s'; %s", name, advice);
+}
+
 static poa_status bind_argument(poa_bound_source *source, const poa_plan_source_argument *argument,
                                 poa_error *error) {
-  const char *nearest = NULL;
-  int index = find_parameter(source->row, argument->name, &nearest);
-  if (index < 0 && nearest)
-    return fail(source, error, "no argument '%s'; did you mean '%s'?", argument->name, nearest);
+  int index = find_parameter(source->row, argument->name);
   if (index < 0)
-    return fail(source, error, "takes no arguments, found '%s'", argument->name);
+    return refuse_argument(source, argument->name, error);
   if (argument->text)
     return fail(source, error, "%s: expected a number, found \"%s\"", argument->name,
                 argument->text);
@@ -296,11 +293,11 @@ static poa_status check_type(const poa_bound_source *source, poa_error *error) {
 
 poa_status poa_source_bind(poa_bound_source *source, const poa_plan_input *input,
                            poa_error *error) {
-  const char *nearest = NULL;
-  *source = (poa_bound_source){.input = input, .row = find_row(input->source, &nearest)};
-  if (!source->row)
-    return poa_fail(error, POA_BAD_INPUT, "input '%s': no source '%s'; did you mean '%s'?",
-                    input->name, input->source, nearest ? nearest : rows[0].name);
+  char advice[POA_SOURCE_ADVICE];
+  *source = (poa_bound_source){.input = input, .row = find_row(input->source)};
+  if (!poa_source_exists(input->source, advice, sizeof advice))
+    return poa_fail(error, POA_BAD_INPUT, "input '%s': no source '%s'; %s", input->name,
+                    input->source, advice);
   poa_status status = check_type(source, error);
   if (status == POA_OK)
     status = bind_arguments(source, error);

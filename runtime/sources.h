@@ -12,8 +12,12 @@
 typedef struct poa_dataset poa_dataset;
 typedef struct poa_feeder poa_feeder;
 
-/* True if `name` is a source; otherwise suggests the nearest one in *nearest. */
-bool poa_source_exists(const char *name, const char **nearest);
+/* Room enough for any advice about names. */
+#define POA_SOURCE_ADVICE 400
+
+/* Whether `name` is a source. If not, `advice` gets what to write instead: "did you mean
+ * 'cosine'?", or where no name is near, "expected one of " and all of them. */
+bool poa_source_exists(const char *name, char *advice, size_t size);
 
 /* Checks the sources of `plan` (names, arguments, shapes against the data) and starts
  * preparing images for `first_step`. Image sources must be alike in all later plans.

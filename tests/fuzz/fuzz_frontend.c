@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "frontend/model.h"
+#include "runtime/sources.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -29,7 +30,10 @@ static void load(const char *path) {
   char *shown = NULL;
   size_t length = 0;
   FILE *diagnostics = open_memstream(&shown, &length);
-  poa_model_options options = {.path = path, .models_dir = "models", .diagnostics = diagnostics};
+  poa_model_options options = {.path = path,
+                               .models_dir = "models",
+                               .diagnostics = diagnostics,
+                               .source_exists = poa_source_exists};
   const char *folder = getenv("POA_MODELS");
   if (folder)
     options.models_dir = folder;

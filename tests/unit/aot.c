@@ -13,7 +13,8 @@ TestSuite(aot, .init = setup, .fini = teardown);
 static poa_graph *small_vit(const poa_target *made_for) {
   poa_error error = {0};
   const char *overrides[] = {"eval_batch=2"};
-  poa_model_options options = {"fashion", POA_MODELS_DIR, 1, overrides, NULL};
+  poa_model_options options = {
+      .path = "fashion", .models_dir = POA_MODELS_DIR, .override_count = 1, .overrides = overrides};
   poa_options point = {.has_point = true, .vector_lanes = made_for->vector_lanes};
   poa_graph *graph;
   if (!model)

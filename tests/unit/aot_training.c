@@ -76,7 +76,8 @@ static int count_losses(const poa_plan *plan) {
 static float *run_step(const poa_target *made_for, const char *compiler, const char *emulator,
                        size_t *count, int *losses) {
   poa_error error = {0};
-  poa_model_options options = {POA_TESTS_DIR "/support/micro.poa", POA_MODELS_DIR, 0, NULL, NULL};
+  poa_model_options options = {.path = POA_TESTS_DIR "/support/micro.poa",
+                               .models_dir = POA_MODELS_DIR};
   poa_options top = {.vector_lanes = made_for->vector_lanes};
   poa_graph *graph;
   if (!model)

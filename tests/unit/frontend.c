@@ -8,6 +8,7 @@
 #include "frontend/model.h"
 #include "passes/passes.h"
 #include "runtime/safetensors.h"
+#include "runtime/sources.h"
 #include "tests/unit/temporary_folder.h"
 
 /* Loading */
@@ -22,7 +23,12 @@ static loaded load_path(const char *path, int count, const char *const *override
   loaded l = {0};
   size_t size;
   FILE *out = open_memstream(&l.shown, &size);
-  poa_model_options options = {path, POA_MODELS_DIR, count, overrides, out};
+  poa_model_options options = {.path = path,
+                               .models_dir = POA_MODELS_DIR,
+                               .override_count = count,
+                               .overrides = overrides,
+                               .diagnostics = out,
+                               .source_exists = poa_source_exists};
   poa_status status = poa_model_load(&l.model, &options, &l.error);
   fclose(out);
   cr_assert_eq(status == POA_OK, l.model != NULL);

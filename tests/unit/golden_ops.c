@@ -178,7 +178,11 @@ static poa_model *load_model(const recipe *r) {
   int count = 0;
   while (count < 4 && r->overrides[count])
     count++;
-  poa_model_options options = {path, POA_MODELS_DIR, count, r->overrides, stderr};
+  poa_model_options options = {.path = path,
+                               .models_dir = POA_MODELS_DIR,
+                               .override_count = count,
+                               .overrides = r->overrides,
+                               .diagnostics = stderr};
   poa_model *model;
   poa_error error = {0};
   poa_model_load(&model, &options, &error);

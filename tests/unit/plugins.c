@@ -98,7 +98,11 @@ static void expect_agreement(const memory *a, const memory *b, double limit) {
 /* Runs `steps` steps of the entry `step` at the description's sizes, with `in_c` or without. */
 static void run(const char *path, bool in_c, const poa_plugins *plugins, int steps, memory *m) {
   const char *overrides[] = {in_c ? "in_c=true" : "in_c=false"};
-  poa_model_options options = {path, POA_MODELS_DIR, 1, overrides, stderr};
+  poa_model_options options = {.path = path,
+                               .models_dir = POA_MODELS_DIR,
+                               .override_count = 1,
+                               .overrides = overrides,
+                               .diagnostics = stderr};
   poa_options passes = {.keep_probes = true};
   poa_model *model;
   poa_graph *graph;

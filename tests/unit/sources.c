@@ -300,6 +300,13 @@ Test(sources, refusals) {
   } cases[] = {
       {"cosin", POA_PLAN_F32, scalar, {{0}}, "no source 'cosin'; did you mean 'cosine'?"},
       {"constant", POA_PLAN_F32, scalar, {{"valu", 1, NULL, 0}}, "did you mean 'value'?"},
+      {"random", POA_PLAN_F32, scalar, {{0}}, "no source 'random'; expected one of crops, block"},
+      {"constant", POA_PLAN_F32, scalar, {{"x", 1, NULL, 0}}, "no argument 'x'; expected value"},
+      {"linear",
+       POA_PLAN_F32,
+       scalar,
+       {{"warmup", 1, NULL, 0}},
+       "no argument 'warmup'; expected one of from, to, steps"},
       {"constant", POA_PLAN_F32, scalar, {{0}}, "lacks the argument 'value'"},
       {"constant", POA_PLAN_F32, scalar, {{"value", NAN, NULL, 0}}, "expected a number"},
       {"constant", POA_PLAN_F32, scalar, {{"value", 0, "high", 0}}, "found \"high\""},
@@ -411,13 +418,20 @@ Test(sources, free_never_hangs, .timeout = 60) {
   free(e);
 }
 
-/* Guards the question that the front end asks of every input. */
+/* Guards the question that the front end asks of every input, and that whoever errs is told
+ * the near name, or all names where none is near. */
 Test(sources, exists) {
-  const char *nearest = NULL;
-  cr_assert(poa_source_exists("crops", &nearest));
-  cr_assert_not(poa_source_exists("block_masks", &nearest));
-  cr_assert_str_eq(nearest, "block_mask");
-  cr_assert_not(poa_source_exists("", &nearest));
-  cr_assert_not(poa_source_exists("a_name_far_longer_than_that_of_any_source", &nearest));
-  cr_assert_not_null(nearest);
+  char advice[POA_SOURCE_ADVICE] = "untouched";
+  cr_assert(poa_source_exists("crops", advice, sizeof advice));
+  cr_assert_str_eq(advice, "untouched");
+  cr_assert_not(poa_source_exists("block_masks", advice, sizeof advice));
+  cr_assert_str_eq(advice, "did you mean 'block_mask'?");
+  const char *const far[] = {"", "a_name_far_longer_than_that_of_any_source"};
+  for (int i = 0; i < 2; i++) {
+    cr_assert_not(poa_source_exists(far[i], advice, sizeof advice));
+    cr_assert(strstr(advice, "one of crops, block_mask, "), "%s", advice);
+    cr_assert(strstr(advice, ", images") && strlen(advice) + 1 < sizeof advice, "%s", advice);
+  }
+  cr_assert_not(poa_source_exists("far", advice, 16));
+  cr_assert_str_eq(advice, "expected one of");
 }
