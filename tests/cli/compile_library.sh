@@ -20,7 +20,7 @@ near() {
   paste -d' ' <(tr ' ' '\n' <expected.txt) <(tr ' ' '\n' <"$1") |
     awk 'NF != 2 {bad = 1} {d = $1 - $2; if (d < 0) d = -d; a = $1 < 0 ? -$1 : $1
          if (d > worst) worst = d; if (a > most) most = a}
-         END {exit bad || NR != 80 || worst > 1e-5 * most}' || fail "$1 differs"
+         END {exit bad || NR != 40 || worst > 1e-5 * most}' || fail "$1 differs"
 }
 
 "$poa" compile run "${at[@]}" --emit object -o net.o >/dev/null
