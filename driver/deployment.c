@@ -41,7 +41,8 @@ static const char *metadata(const poa_deployment *d, const char *key) {
 
 /* What the weights say of themselves; a file of another program says nothing. */
 static void read_metadata(poa_deployment *d, const char *path, poa_arena *arena) {
-  d->extracted = *metadata(d, POA_KEY_SOURCE) != '\0';
+  d->extracted = d->weights && poa_safetensors_metadata(d->weights, POA_KEY_POINT) &&
+                 poa_safetensors_metadata(d->weights, POA_KEY_SOURCE);
   d->normalization = poa_arena_text(arena, metadata(d, "normalization"));
   d->step = strtoll(metadata(d, "step"), NULL, 10);
   d->source = d->extracted ? poa_arena_text(arena, metadata(d, POA_KEY_SOURCE))
@@ -68,20 +69,37 @@ static poa_status recall_model(poa_deployment *d, const poa_flags *given, poa_ar
   return status;
 }
 
-static poa_status read_point(poa_deployment *d, poa_error *error) {
-  const poa_lattice *lattice = poa_model_lattice(d->model);
-  poa_point asked;
-  poa_status status = poa_point_parse(lattice, metadata(d, POA_KEY_POINT), &d->point, error);
-  if (status)
-    return poa_context(error, "'%s'", d->weights->path);
-  if (!d->flags.at || strcmp(d->flags.at, "all") == 0)
+/* An extracted file has one set of parameters and one point, which may be asked for. */
+static poa_status check_set(const poa_deployment *d, poa_error *error) {
+  if (!d->extracted || !d->flags.from)
     return POA_OK;
-  status = poa_point_parse(lattice, d->flags.at, &asked, error);
-  if (status == POA_OK && !poa_point_equal(lattice, &asked, &d->point))
+  return poa_fail(error, POA_BAD_INPUT,
+                  "--from %s: '%s' is a plain network with one set of parameters, extracted from "
+                  "%s; leave out --from, or give the run",
+                  d->flags.from, d->weights->path, d->source);
+}
+
+static poa_status check_point(const poa_deployment *d, const char *asked, poa_error *error) {
+  const poa_lattice *lattice = poa_model_lattice(d->model);
+  poa_point point;
+  if (strcmp(asked, "all") == 0)
+    return POA_OK;
+  poa_status status = poa_point_parse(lattice, asked, &point, error);
+  if (status == POA_OK && !poa_point_equal(lattice, &point, &d->point))
     status = poa_fail(error, POA_BAD_INPUT,
                       "'%s' is the plain network at %s: other points are in the run that it was "
                       "extracted from",
                       d->weights->path, metadata(d, POA_KEY_POINT));
+  return status;
+}
+
+static poa_status read_point(poa_deployment *d, poa_error *error) {
+  const poa_lattice *lattice = poa_model_lattice(d->model);
+  poa_status status = poa_point_parse(lattice, metadata(d, POA_KEY_POINT), &d->point, error);
+  if (status)
+    return poa_context(error, "'%s'", d->weights->path);
+  for (int i = 0; i < d->flags.points.count && status == POA_OK; i++)
+    status = check_point(d, d->flags.points.text[i], error);
   return status;
 }
 
@@ -101,8 +119,8 @@ static poa_status make_first_values(poa_deployment *d, poa_arena *arena, poa_err
 }
 
 /* `extra`: a constant to be set over everything else, or NULL. */
-static poa_status open(poa_deployment *d, const poa_flags *flags, const char *extra,
-                       poa_arena *arena, poa_error *error) {
+static poa_status open_model(poa_deployment *d, const poa_flags *flags, const char *extra,
+                             poa_arena *arena, poa_error *error) {
   const char *given = flags->arguments[0];
   bool described = !is_folder(given) && !is_weight_file(given);
   const char *path = flags->weights ? flags->weights : described ? NULL : given;
@@ -111,7 +129,8 @@ static poa_status open(poa_deployment *d, const poa_flags *flags, const char *ex
   if (status)
     return status;
   read_metadata(d, path, arena);
-  if (!described)
+  status = check_set(d, error);
+  if (status == POA_OK && !described)
     status = recall_model(d, flags, arena, error);
   d->overrides = poa_join_overrides(&d->flags, arena);
   if (status == POA_OK && extra)
@@ -127,7 +146,7 @@ static poa_status open(poa_deployment *d, const poa_flags *flags, const char *ex
 
 poa_status poa_deployment_open(poa_deployment *d, const poa_flags *flags, poa_arena *arena,
                                poa_error *error) {
-  return open(d, flags, NULL, arena, error);
+  return open_model(d, flags, NULL, arena, error);
 }
 
 static const char *batch_constant(const poa_deployment *d, const char *entry) {
@@ -138,19 +157,28 @@ bool poa_deployment_has_batch(const poa_deployment *d, const char *entry) {
   return batch_constant(d, entry) != NULL;
 }
 
+/* Of an unknown entry, what entries there are. */
+static poa_status explain_no_batch(const poa_deployment *d, const char *entry, poa_arena *arena,
+                                   poa_error *error) {
+  poa_graph *graph;
+  poa_status status = poa_model_graph(d->model, entry, arena, &graph, error);
+  return status ? status
+                : poa_fail(error, POA_BAD_INPUT,
+                           "the entry '%s' has no input 'images' whose first extent is a constant",
+                           entry);
+}
+
 poa_status poa_deployment_open_batch(poa_deployment *d, const poa_flags *flags, const char *entry,
                                      int64_t batch, poa_arena *arena, poa_error *error) {
-  poa_status status = open(d, flags, NULL, arena, error);
+  poa_status status = open_model(d, flags, NULL, arena, error);
   const char *constant = status ? NULL : batch_constant(d, entry);
   if (status == POA_OK && !constant)
-    status =
-        poa_fail(error, POA_BAD_INPUT,
-                 "the entry '%s' has no input 'images' whose first extent is a constant", entry);
+    status = explain_no_batch(d, entry, arena, error);
   if (status)
     return status;
   const char *extra = poa_arena_format(arena, "%s=%lld", constant, (long long)batch);
   poa_deployment_close(d);
-  return open(d, flags, extra, arena, error);
+  return open_model(d, flags, extra, arena, error);
 }
 
 void poa_deployment_close(poa_deployment *d) {

@@ -59,9 +59,19 @@ static poa_file_tensor file_tensor(const poa_plain_parameter *plain, const float
   return tensor;
 }
 
-static int describe(const extractor *x, const char *point, poa_metadata *metadata) {
+/* "runs/a teacher, step 950" */
+static const char *describe_source(const extractor *x, const poa_extraction *extraction) {
   const poa_deployment *d = &x->deployment;
-  const char *set = x->flags->from ? x->flags->from : "teacher";
+  const char *set = x->flags->from      ? x->flags->from
+                    : extraction->count ? extraction->elastic[extraction->parameters[0].source].set
+                                        : "";
+  return poa_arena_format(x->scratch, "%s%s%s, step %lld", d->weights ? d->source : "first values",
+                          *set ? " " : "", set, (long long)d->step);
+}
+
+static int describe(const extractor *x, const poa_extraction *extraction, const char *point,
+                    poa_metadata *metadata) {
+  const poa_deployment *d = &x->deployment;
   int count = 0;
   metadata[count++] = (poa_metadata){"version", POA_VERSION};
   metadata[count++] = (poa_metadata){"format", "pt"}; /* what PyTorch's tools look for */
@@ -69,9 +79,7 @@ static int describe(const extractor *x, const char *point, poa_metadata *metadat
   metadata[count++] = (poa_metadata){"overrides", d->overrides};
   metadata[count++] = (poa_metadata){POA_KEY_POINT, point};
   metadata[count++] = (poa_metadata){"normalization", d->normalization};
-  metadata[count++] =
-      (poa_metadata){POA_KEY_SOURCE, poa_arena_format(x->scratch, "%s %s, step %lld", d->source,
-                                                      set, (long long)d->step)};
+  metadata[count++] = (poa_metadata){POA_KEY_SOURCE, describe_source(x, extraction)};
   metadata[count++] =
       (poa_metadata){"step", poa_arena_format(x->scratch, "%lld", (long long)d->step)};
   return count;
@@ -90,7 +98,7 @@ static poa_status write_file(extractor *x, const poa_extraction *extraction, con
     status = poa_deployment_plain_values(&x->deployment, extraction, i, values, error);
     tensors[i] = file_tensor(plain, values);
   }
-  int count = describe(x, point, metadata);
+  int count = describe(x, extraction, point, metadata);
   return status ? status
                 : poa_safetensors_write(path, extraction->count, tensors, count, metadata, error);
 }
@@ -276,6 +284,9 @@ static poa_status check_flags(const poa_flags *flags, poa_error *error) {
     return poa_fail(error, POA_BAD_INPUT, "say where to: -o FILE for one point, or --all DIR");
   if (flags->all_to && flags->at)
     return poa_fail(error, POA_BAD_INPUT, "--all takes every point of the lattice: leave out --at");
+  if (flags->points.count > 1)
+    return poa_fail(error, POA_BAD_INPUT,
+                    "a file holds one point: give one --at, or --all DIR for every point");
   return flags->output ? poa_check_writable(flags->output, error) : POA_OK;
 }
 

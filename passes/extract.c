@@ -12,14 +12,15 @@
  * and blocks.1.fc.weight is 2 * blocks.3.fc.weight[:64, :64].
  *
  * - A parameter shrinks to the prefix that is read, along each axis.
- * - A constant factor between a product and its activation moves into the parameter on the other
- *   side, if all that reads the parameter agrees on the factor. (Otherwise it stays: slower, not
- *   wrong.)
+ * - The factor max(in) / in between a product and its activation moves into the parameter on the
+ *   other side, if all that reads the parameter agrees on it. (Otherwise it stays: slower, not
+ *   wrong.) Other constants stay, since they are part of the plain network as well.
  * - Where some numbers of a name are not kept (`blocks.0`, `blocks.3`), the k-th kept one gets the
  *   name of the k-th of all, so that numbers close up.
  *
  * Requires: before fuse; no assign; one set is read. Specializes the graph if that is still to be
- * done (then blocks that are not kept can be told from parameters that the entry never reads).
+ * done. (In one that is specialized already, max(in) / in is a constant like others and stays, and
+ * blocks that are not kept cannot be told from parameters that the entry never reads.)
  * Establishes: specialized; nothing reads a prefix of a parameter alone. Keeps: order,
  * locations. */
 #include <stdlib.h>
@@ -43,9 +44,10 @@ typedef struct extractor {
   poa_graph *graph;
   const poa_node *nodes; /* of the graph before */
   uint32_t count;
-  int *origin;           /* by node: the parameter that it is, or is a view of; else -1 */
-  bool *from_parameters; /* by node: depends on parameters and constants alone */
-  finding *findings;     /* by parameter */
+  const bool *layer_factors; /* by node; NULL: none is known */
+  int *origin;               /* by node: the parameter that it is, or is a view of; else -1 */
+  bool *from_parameters;     /* by node: depends on parameters and constants alone */
+  finding *findings;         /* by parameter */
   poa_extraction *out;
 } extractor;
 
@@ -113,17 +115,18 @@ static void find_limits(extractor *x) {
   }
 }
 
-/* Whether all elements are the same number, known now. */
-static bool is_splat(const extractor *x, poa_value value, double *number) {
-  const poa_node *node = &x->nodes[value];
-  while (node->op == POA_OP_broadcast || node->op == POA_OP_reshape)
-    node = &x->nodes[node->operands[0]];
-  *number = node->op == POA_OP_constant ? poa_node_float(node, "value", 0) : 0;
-  return node->op == POA_OP_constant && *number != 0;
+/* Whether all elements are max(in) / in of a layer; its number. */
+static bool is_layer_factor(const extractor *x, poa_value value, double *number) {
+  while (x->nodes[value].op == POA_OP_broadcast || x->nodes[value].op == POA_OP_reshape)
+    value = x->nodes[value].operands[0];
+  if (!x->layer_factors || !x->layer_factors[value])
+    return false;
+  *number = poa_node_float(&x->nodes[value], "value", 1);
+  return true;
 }
 
-/* The multiplication by a constant that `value` is, seen through views of its result; its number,
- * and which operand is multiplied. */
+/* The multiplication by a layer's factor that `value` is, seen through views of its result; its
+ * number, and which operand is multiplied. */
 static bool find_scale(const extractor *x, poa_value value, poa_value *scale, int *scaled,
                        double *factor) {
   const poa_node *node = &x->nodes[value];
@@ -135,7 +138,7 @@ static bool find_scale(const extractor *x, poa_value value, poa_value *scale, in
   if (node->op != POA_OP_mul || x->from_parameters[value])
     return false;
   for (*scaled = 0; *scaled < 2; ++*scaled)
-    if (is_splat(x, node->operands[1 - *scaled], factor))
+    if (is_layer_factor(x, node->operands[1 - *scaled], factor))
       return true;
   return false;
 }
@@ -236,11 +239,20 @@ static const char *plain_name(const extractor *x, const poa_parameter *p) {
 
 /* The new table */
 
+static bool same_extents(const poa_type *a, const poa_type *b) {
+  bool same = a->rank == b->rank;
+  for (int i = 0; same && i < a->rank; i++)
+    same = a->dim[i].value == b->dim[i].value;
+  return same;
+}
+
 /* Extents of the file's form: it groups axes of the graph's form, [3,128,128] as [384,128]. */
 static poa_status cut_file_type(const poa_parameter *p, const poa_type *cut, poa_type *file,
                                 poa_error *error) {
   int axis = 0;
   *file = p->file_type;
+  if (same_extents(cut, &p->type))
+    return POA_OK;
   for (int i = 0; i < file->rank; i++) {
     int64_t whole = 1, part = 1;
     while (axis < cut->rank && whole < p->file_type.dim[i].value) {
@@ -267,8 +279,9 @@ static poa_status add_parameter(extractor *x, int source, poa_parameter *table, 
       .name = plain_name(x, p), .source = source, .type = p->type, .factor = f->factor};
   for (int axis = 0; axis < p->type.rank; axis++)
     plain->type.dim[axis] = poa_known(f->limit[axis]);
-  if (cut_file_type(p, &plain->type, &plain->file_type, error))
-    return POA_UNSUPPORTED;
+  poa_status status = cut_file_type(p, &plain->type, &plain->file_type, error);
+  if (status)
+    return status;
   table[f->plain] = (poa_parameter){.set = "",
                                     .name = plain->name,
                                     .type = plain->type,
@@ -282,10 +295,11 @@ static poa_status make_table(extractor *x, poa_parameter **table, poa_error *err
   size_t most = (size_t)x->graph->parameter_count + 1;
   *table = poa_arena_alloc(x->graph->arena, most * sizeof **table);
   x->out->parameters = poa_arena_alloc(x->graph->arena, most * sizeof *x->out->parameters);
-  for (int i = 0; i < x->graph->parameter_count; i++)
-    if (x->findings[i].read && add_parameter(x, i, *table, error))
-      return POA_UNSUPPORTED;
-  return POA_OK;
+  poa_status status = POA_OK;
+  for (int i = 0; i < x->graph->parameter_count && status == POA_OK; i++)
+    if (x->findings[i].read)
+      status = add_parameter(x, i, *table, error);
+  return status;
 }
 
 /* Rewriting */
@@ -296,13 +310,6 @@ static poa_value write_parameter(extractor *x, const poa_node *node, int origin)
   poa_attribute attributes[] = {poa_attribute_string("set", ""),
                                 poa_attribute_string("name", plain->name)};
   return poa_b_node(&b, POA_OP_parameter, NULL, 0, attributes, 2, &plain->type);
-}
-
-static bool same_extents(const poa_type *a, const poa_type *b) {
-  bool same = a->rank == b->rank;
-  for (int i = 0; same && i < a->rank; i++)
-    same = a->dim[i].value == b->dim[i].value;
-  return same;
 }
 
 /* `value` of the old graph, as a view of the activation without its constant factor. */
@@ -371,10 +378,10 @@ static poa_status analyse(extractor *x, poa_parameter **table, poa_error *error)
   find_origins(x);
   find_limits(x);
   find_factors(x);
-  if (make_table(x, table, error))
-    return POA_UNSUPPORTED;
-  x->nodes = poa_graph_take_nodes(x->graph, &x->count);
-  return POA_OK;
+  poa_status status = make_table(x, table, error);
+  if (status == POA_OK)
+    x->nodes = poa_graph_take_nodes(x->graph, &x->count);
+  return status;
 }
 
 poa_status poa_extract_parameters(poa_graph *graph, const poa_options *options,
@@ -382,9 +389,15 @@ poa_status poa_extract_parameters(poa_graph *graph, const poa_options *options,
   extractor x = {.graph = graph, .out = extraction, .findings = find_known(graph)};
   poa_parameter *table;
   *extraction = (poa_extraction){.elastic = graph->parameters};
-  if (check_effects(graph, error) || poa_specialize(graph, options, error) ||
-      poa_require_early(graph, "extract", error) || analyse(&x, &table, error))
-    return POA_BAD_INPUT;
+  poa_status status = check_effects(graph, error);
+  if (status == POA_OK)
+    status = poa_specialize_layers(graph, options, &x.layer_factors, error);
+  if (status == POA_OK)
+    status = poa_require_early(graph, "extract", error);
+  if (status == POA_OK)
+    status = analyse(&x, &table, error);
+  if (status)
+    return status;
   graph->parameters = table;
   graph->parameter_count = extraction->count;
   write_nodes(&x);

@@ -19,9 +19,11 @@ typedef struct poa_extraction {
   poa_plain_parameter *parameters; /* in the arena of the graph, in the order of its new table */
 } poa_extraction;
 
-/* Cuts the plain network out of a graph that only reads parameters, of one set, at the point of
- * `options`: afterwards graph->parameters are extraction->parameters, in the set "", and no layer
- * scales its input by max(in) / in. See extract.c. */
+/* Cuts the plain network out of a symbolic graph that only reads parameters, of one set, at the
+ * point of `options`: afterwards graph->parameters are extraction->parameters, in the set "", and
+ * no layer scales its input by max(in) / in, unless its weight is read elsewhere without. Fails
+ * where the graph updates parameters, reads several sets, or where a parameter's form in files
+ * cannot be cut. See extract.c. */
 poa_status poa_extract_parameters(poa_graph *graph, const poa_options *options,
                                   poa_extraction *extraction, poa_error *error);
 

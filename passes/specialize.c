@@ -91,6 +91,12 @@ static poa_value bind_ratio(poa_graph *graph, const poa_node *node) {
   return poa_b_constant(&b, value, &type);
 }
 
+static bool is_one_at_top(const poa_graph *graph, const poa_node *ratio) {
+  poa_point top = poa_lattice_top(&graph->lattice);
+  return poa_extent_at(*poa_node_attribute(ratio, "numerator")->extents, &top) ==
+         poa_extent_at(*poa_node_attribute(ratio, "denominator")->extents, &top);
+}
+
 static bool is_known(const poa_node *node) {
   bool known = poa_type_known(node->type);
   for (int i = 0; i < node->attribute_count; i++)
@@ -173,6 +179,22 @@ poa_status poa_require_early(const poa_graph *graph, const char *pass, poa_error
  * ratio; no node that no effect needs. Keeps: order, locations. A graph that is
  * specialized already stays as it is. */
 poa_status poa_specialize(poa_graph *graph, const poa_options *options, poa_error *error) {
+  const bool *layer_factors;
+  return poa_specialize_layers(graph, options, &layer_factors, error);
+}
+
+static const bool *find_layer_factors(const poa_graph *graph, const poa_node *nodes, uint32_t count,
+                                      const bool *live, const poa_value *map) {
+  bool *found = poa_arena_alloc(graph->arena, graph->node_count + (size_t)1);
+  for (uint32_t i = 0; i < count; i++)
+    if (live[i] && nodes[i].op == POA_OP_ratio)
+      found[map[i]] = is_one_at_top(graph, &nodes[i]);
+  return found;
+}
+
+poa_status poa_specialize_layers(poa_graph *graph, const poa_options *options,
+                                 const bool **layer_factors, poa_error *error) {
+  *layer_factors = NULL;
   if (graph->specialized)
     return POA_OK;
   poa_point point = options->has_point ? options->point : poa_lattice_top(&graph->lattice);
@@ -188,5 +210,6 @@ poa_status poa_specialize(poa_graph *graph, const poa_options *options, poa_erro
   if (bind_nodes(graph, nodes, count, live, map, error))
     return POA_BAD_INPUT;
   graph->specialized = true;
+  *layer_factors = find_layer_factors(graph, nodes, count, live, map);
   return POA_OK;
 }

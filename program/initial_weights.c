@@ -14,12 +14,12 @@ static const char *const prefixes[] = {
 };
 enum { PREFIXES = sizeof prefixes / sizeof *prefixes };
 
-typedef struct import {
+typedef struct intake {
   const poa_safetensors *file;
   poa_parameter_store *store;
   const poa_plan *plan;
   const char *set, *prefix;
-} import;
+} intake;
 
 /* The set that another starts as a copy of; without one, the first. */
 static const char *find_set(const poa_plan *plan) {
@@ -29,24 +29,24 @@ static const char *find_set(const poa_plan *plan) {
   return plan->parameter_count ? plan->parameters[0].set : "";
 }
 
-static bool is_wanted(const import *m, int index) {
+static bool is_wanted(const intake *m, int index) {
   return strcmp(m->plan->parameters[index].set, m->set) == 0;
 }
 
-static const poa_file_tensor *find_tensor(const import *m, const char *prefix, const char *name) {
+static const poa_file_tensor *find_tensor(const intake *m, const char *prefix, const char *name) {
   char key[1200];
   snprintf(key, sizeof key, "%s%s", prefix, name);
   return poa_safetensors_find(m->file, key);
 }
 
-static int count_matches(const import *m, const char *prefix) {
+static int count_matches(const intake *m, const char *prefix) {
   int count = 0;
   for (int i = 0; i < m->plan->parameter_count; i++)
     count += is_wanted(m, i) && find_tensor(m, prefix, m->plan->parameters[i].name);
   return count;
 }
 
-static poa_status choose_prefix(import *m, poa_error *error) {
+static poa_status choose_prefix(intake *m, poa_error *error) {
   int best = 0;
   for (int i = 0; i < PREFIXES; i++) {
     int matches = count_matches(m, prefixes[i]);
@@ -64,7 +64,7 @@ static poa_status choose_prefix(import *m, poa_error *error) {
 }
 
 /* Whether some parameter of the same part is in the file. */
-static bool has_part(const import *m, const char *name) {
+static bool has_part(const intake *m, const char *name) {
   size_t length = strcspn(name, ".");
   for (int i = 0; i < m->plan->parameter_count; i++) {
     const char *other = m->plan->parameters[i].name;
@@ -83,7 +83,7 @@ static void print_shape(const poa_plan_shape *shape, char *out, size_t size) {
   snprintf(out + used, size - (size_t)used, "]");
 }
 
-static poa_status check_parameter(const import *m, const poa_plan_parameter *parameter,
+static poa_status check_parameter(const intake *m, const poa_plan_parameter *parameter,
                                   poa_error *error) {
   const poa_file_tensor *tensor = find_tensor(m, m->prefix, parameter->name);
   char ours[200], theirs[200];
@@ -103,14 +103,14 @@ static poa_status check_parameter(const import *m, const poa_plan_parameter *par
       m->file->path, tensor->name, theirs, ours);
 }
 
-static poa_status check_all(const import *m, poa_error *error) {
+static poa_status check_all(const intake *m, poa_error *error) {
   for (int i = 0; i < m->plan->parameter_count; i++)
     if (is_wanted(m, i) && check_parameter(m, &m->plan->parameters[i], error))
       return error->status;
   return POA_OK;
 }
 
-static void copy_all(const import *m) {
+static void copy_all(const intake *m) {
   int taken = 0, kept = 0;
   for (int i = 0; i < m->plan->parameter_count; i++) {
     const poa_plan_parameter *parameter = &m->plan->parameters[i];
@@ -134,7 +134,7 @@ poa_status poa_take_initial_weights(poa_parameter_store *store, const char *path
   if (status)
     return status;
   const poa_plan *plan = poa_parameter_store_plan(store);
-import m = {.file = file, .store = store, .plan = plan, .set = find_set(plan), .prefix = "" };
+  intake m = {.file = file, .store = store, .plan = plan, .set = find_set(plan), .prefix = ""};
   status = choose_prefix(&m, error);
   if (status == POA_OK)
     status = check_all(&m, error);

@@ -26,8 +26,15 @@ refuse 'leave out --at' "$poa" extract run --at width=8 --all x
 refuse 'no folder' "$poa" extract run --at width=8 -o missing/x.safetensors
 refuse 'is no run' "$poa" extract all --at width=8 -o x.safetensors
 refuse 'is extracted already' "$poa" extract sub.safetensors -o x.safetensors
+refuse 'a file holds one point' "$poa" extract run --at width=8 --at width=16 -o x.safetensors
+refuse "no entry 'features'; its entries are: step" "$poa" extract "$tests/../examples/linear.poa" -o x.safetensors
 refuse "lacks 'nobody\\." "$poa" extract run --from nobody --at width=8 -o x.safetensors
 refuse 'plain network at width=8,depth=1' "$poa" compile sub.safetensors --at width=16 -o x
+refuse 'plain network at width=8,depth=1' "$poa" compile sub.safetensors --at width=16 --at width=8,depth=1 -o x
+for set in student teacher; do
+  refuse "--from $set: 'sub.safetensors' is a plain network with one set.*run teacher, step 4; leave out --from" \
+    "$poa" compile sub.safetensors --from $set -o x
+done
 mkdir damaged
 head -c 5000 run/checkpoint.safetensors >damaged/checkpoint.safetensors
 refuse 'truncated' "$poa" extract damaged --at width=8 -o x.safetensors

@@ -247,3 +247,7 @@ Test(ir_passes, expand) {
 Test(ir_passes, simplify) {
   run_folder("simplify");
 }
+
+Test(ir_passes, extract) {
+  run_folder("extract");
+}
