@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "driver/driver.h"
+#include "runtime/openmp_start.h"
 
 int poa_report_failure(const poa_error *error) {
   fflush(stdout);
@@ -57,6 +58,7 @@ static int run(const poa_command *command, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+  poa_openmp_start();
   if (argc < 2)
     return print_overview(stderr);
   const char *name = argv[1];

@@ -6,6 +6,7 @@
 #include "codegen/object_cache.h"
 #include "driver/deployment.h"
 #include "driver/forward.h"
+#include "runtime/openmp_start.h"
 
 struct poa_network {
   poa_arena *arena;
@@ -108,6 +109,7 @@ poa_status poa_network_open(poa_network **network, const char *model,
   poa_network *n = calloc(1, sizeof *n);
   poa_error ignored = {0};
   error = error ? error : &ignored;
+  poa_openmp_start();
   if (!n || !(n->arena = poa_arena_create())) {
     free(n);
     return poa_fail(error, POA_NO_MEMORY, "out of memory for a network");

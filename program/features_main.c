@@ -7,6 +7,7 @@
 #include "program/cpu.h"
 #include "program/features.h"
 #include "runtime/checkpoint.h"
+#include "runtime/openmp_start.h"
 
 #define FIELD(name) offsetof(poa_features_flags, name)
 
@@ -192,6 +193,7 @@ int poa_features_main(const poa_program *program, int argc, char **argv) {
   poa_features_flags flags = {0};
   poa_texts files;
   poa_error error = {0};
+  poa_openmp_start();
   if (poa_command_line_parse(&command_line, argc, argv, &flags, &files, &error))
     return fail(&error, 2);
   if (flags.help) {

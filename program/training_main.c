@@ -9,6 +9,7 @@
 #include "program/compiled_plans.h"
 #include "program/cpu.h"
 #include "program/training.h"
+#include "runtime/openmp_start.h"
 
 #define CHECKPOINT_EVERY 500
 
@@ -210,6 +211,7 @@ int poa_training_main(const poa_program *program, int argc, char **argv) {
   flags given = {.steps = -1, .threads = -1, .seed = -1, .every = -1};
   poa_texts arguments;
   poa_error error = {0};
+  poa_openmp_start();
   poa_status status = poa_command_line_parse(&command_line, argc, argv, &given, &arguments, &error);
   if (status == POA_OK && arguments.count > 0)
     status = poa_fail(&error, POA_BAD_INPUT, "'%s': this program takes flags alone; see: --help",
