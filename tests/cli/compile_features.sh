@@ -38,7 +38,7 @@ sh -c ': >"/dev/shm/__KMP_REGISTERED_LIB_$$_$(id -u)"; exec ./sub seven -o stale
   cmp sub.npy stale.npy || fail "a remnant of OpenMP's registration"
 
 # PGM and raw floats.
-{ printf 'P5\n# one image\n28 28 255\n'; tail -c +17 seven | head -c 784; } >one.pgm
+{ printf 'P5\n# one image\n28 28 255\n'; head -c $((16 + 784)) seven | tail -c 784; } >one.pgm
 ./sub one.pgm | cut -f2 >pgm.txt
 cut -f2 sub.txt | head -1 | cmp - pgm.txt || fail "the same image as PGM differs"
 head -c $((784 * 4 / 4)) /dev/zero >raw # micro's images are 14 x 14: 196 floats
