@@ -31,6 +31,27 @@ static bool is_linked(product made) {
   return made == EXE || made == SHARED;
 }
 
+static poa_status check_trainer_flags(const poa_flags *flags, poa_error *error) {
+  if (strcmp(flags->entry, "step") != 0)
+    return poa_fail(
+        error, POA_BAD_INPUT,
+        "programs are made of the entries 'features' and 'step'; for '%s': --emit shared",
+        flags->entry);
+  if (flags->points.count)
+    return poa_fail(error, POA_BAD_INPUT,
+                    "a trainer has every point of the lattice compiled in: leave out --at");
+  if (flags->batch)
+    return poa_fail(error, POA_BAD_INPUT,
+                    "the batch of a trainer is its description's: set the constant that says it, "
+                    "by --set, and leave out --batch");
+  if (flags->weights || flags->weights_external)
+    return poa_fail(error, POA_BAD_INPUT,
+                    "a trainer holds no weights: leave out %s, and give it a file to start from by "
+                    "its own flag --init",
+                    flags->weights ? "--weights" : "--weights-external");
+  return POA_OK;
+}
+
 /* What does not go together. */
 static poa_status check_flags(const poa_flags *flags, product made, poa_error *error) {
   bool step = flags->entry && strcmp(flags->entry, "features") != 0;
@@ -53,10 +74,7 @@ static poa_status check_flags(const poa_flags *flags, product made, poa_error *e
   if (flags->with_images && !*POA_IMAGE_LIBRARIES)
     return poa_fail(error, POA_UNSUPPORTED,
                     "--with-images: this poa was built without libjpeg-turbo and libpng");
-  if (step && made == EXE && flags->points.count)
-    return poa_fail(error, POA_BAD_INPUT,
-                    "a trainer has every point of the lattice compiled in: leave out --at");
-  return POA_OK;
+  return step && made == EXE ? check_trainer_flags(flags, error) : POA_OK;
 }
 
 /* Targets. */
@@ -148,10 +166,16 @@ static poa_status read_batches(poa_compilation *c, const char *otherwise, poa_er
   return POA_OK;
 }
 
-/* Opens the model once for each batch: its size is a constant of the description. */
+static bool is_trainer(const poa_compilation *c, product made) {
+  return made == EXE && strcmp(c->entry, "features") != 0;
+}
+
+/* Opens the model once for each batch: its size is a constant of the description. What trains
+ * keeps the description's. */
 static poa_status open_batches(poa_compilation *c, product made, poa_error *error) {
   poa_status status = poa_deployment_open(&c->deployments[0], c->flags, c->arena, error);
-  bool sized = status == POA_OK && poa_deployment_has_batch(&c->deployments[0], c->entry);
+  bool sized = status == POA_OK && !is_trainer(c, made) &&
+               poa_deployment_has_batch(&c->deployments[0], c->entry);
   if (status == POA_OK && !sized && c->flags->batch)
     status = poa_fail(
         error, POA_BAD_INPUT,
@@ -205,7 +229,7 @@ static poa_status compile(poa_compilation *c, poa_error *error) {
   if (status == POA_OK)
     status = open_batches(c, made, error);
   if (status == POA_OK)
-    status = choose_points(c, made == EXE && strcmp(c->entry, "features") != 0, error);
+    status = choose_points(c, is_trainer(c, made), error);
   if (status == POA_OK && made != EXE && c->point_count > 1)
     status = poa_fail(error, POA_BAD_INPUT, "several points go with --emit exe alone");
   return status ? status : make(c, made, error);

@@ -7,6 +7,7 @@
  * libraries they need; libc, libm and the OpenMP runtime are shared. */
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -104,18 +105,45 @@ static poa_status describe(const poa_compilation *c, poa_program *program, poa_e
   return describe_entries(c, program, error);
 }
 
-/* What --steps of a trainer may change. */
-static poa_status describe_schedules(const poa_compilation *c, poa_program *program,
-                                     poa_error *error) {
+/* What --steps of a trainer may change, in one of its entries. */
+static poa_status describe_schedules(const poa_compilation *c, const char *entry,
+                                     poa_program *program, poa_error *error) {
   poa_step_slopes slopes;
-  poa_status status = poa_find_step_slopes(&c->deployments[0], c->entry, c->arena, &slopes, error);
+  poa_status status = poa_find_step_slopes(&c->deployments[0], entry, c->arena, &slopes, error);
   if (status)
     return status;
-  program->steps_vary = slopes.vary;
+  program->steps_vary = program->steps_vary && slopes.vary;
   for (int i = 0; i < program->entry_count; i++)
-    if (strcmp(program->entries[i].entry, c->entry) == 0)
+    if (strcmp(program->entries[i].entry, entry) == 0)
       poa_set_step_slopes(&slopes, program->entries[i].plan);
   return POA_OK;
+}
+
+static poa_status describe_training(const poa_compilation *c, poa_program *program,
+                                    poa_error *error) {
+  program->steps_vary = true;
+  poa_status status = describe_schedules(c, c->entry, program, error);
+  if (status == POA_OK && poa_model_has_entry(poa_compilation_model(c), FEATURES))
+    status = describe_schedules(c, FEATURES, program, error);
+  return status;
+}
+
+/* A trainer is of an elastic network, for a known number of steps if that is a constant. */
+static poa_status check_trainer(const poa_compilation *c, poa_error *error) {
+  double steps = 0;
+  poa_model *model = poa_compilation_model(c);
+  if (c->deployments[0].extracted)
+    return poa_fail(error, POA_BAD_INPUT,
+                    "'%s' is a plain network: a trainer is made of a description or of a run's "
+                    "folder",
+                    c->flags->arguments[0]);
+  if (!poa_model_has_const(model, "steps"))
+    return POA_OK;
+  if (poa_model_number(model, "steps", &steps) && steps >= 1 && steps == floor(steps))
+    return POA_OK;
+  return poa_fail(error, POA_BAD_INPUT,
+                  "the constant 'steps' has to be a whole number of at least 1 to compile a "
+                  "trainer: --set steps=N");
 }
 
 /* Weights beside the program */
@@ -233,7 +261,9 @@ static void tell(const poa_compilation *c, const poa_program *program) {
 poa_status poa_compile_program(poa_compilation *c, poa_error *error) {
   poa_program program;
   void *weights = NULL;
-  poa_status status = add_entries(c, error);
+  poa_status status = is_features(c) ? POA_OK : check_trainer(c, error);
+  if (status == POA_OK)
+    status = add_entries(c, error);
   if (status == POA_OK)
     status = poa_compile_lower(c, error);
   if (status == POA_OK)
@@ -241,7 +271,7 @@ poa_status poa_compile_program(poa_compilation *c, poa_error *error) {
   if (status == POA_OK && is_features(c))
     status = place_weights(c, &program, &weights, error);
   else if (status == POA_OK)
-    status = describe_schedules(c, &program, error);
+    status = describe_training(c, &program, error);
   if (status == POA_OK)
     status = build_in_temporary_folder(c, &program, error);
   free(weights);

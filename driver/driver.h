@@ -62,7 +62,7 @@ int poa_write_manual(const char *folder);
  * something else in its place. */
 poa_status poa_check_writable(const char *path, poa_error *error);
 
-/* Prints the message and gives the exit status: 1, or 130 for an interruption. */
+/* failure.c: prints the message and gives the exit status: 1, or 130 for an interruption. */
 int poa_report_failure(const poa_error *error);
 
 int poa_train(const poa_flags *flags);

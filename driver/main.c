@@ -5,12 +5,6 @@
 #include "driver/driver.h"
 #include "runtime/openmp_start.h"
 
-int poa_report_failure(const poa_error *error) {
-  fflush(stdout);
-  fprintf(stderr, "poa: %s\n", *error->message ? error->message : "failed");
-  return error->status == POA_INTERRUPTED ? 130 : 1;
-}
-
 static int print_overview(FILE *out) {
   fprintf(out,
           "poa %s: pre-trains one elastic network and hands out models of all sizes\n\n"

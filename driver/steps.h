@@ -1,4 +1,8 @@
-/* steps.h: how a compiled step depends on the constant `steps`. */
+/* steps.h: how a compiled entry depends on the constant `steps`.
+ *
+ *   lr from cosine(.., total = steps)      total grows by 1 per step: a program can vary it
+ *   lr from cosine(.., total = steps / 2)  by 0.5: as well
+ *   x * (1 / steps)                        is in the code: another number is another program */
 #ifndef POA_DRIVER_STEPS_H
 #define POA_DRIVER_STEPS_H
 
@@ -11,13 +15,14 @@ typedef struct poa_step_slope {
 } poa_step_slope;
 
 typedef struct poa_step_slopes {
-  bool vary; /* another number of steps changes nothing but these */
-  int count;
+  bool vary;              /* another number of steps changes nothing but these */
+  int count;              /* of all arguments, those that stay the same as well */
   poa_step_slope *slopes; /* in the arena */
 } poa_step_slopes;
 
-/* Elaborates `entry` of the deployment's model for three numbers of steps. Where only arguments of
- * sources differ, and grow evenly, a program may vary the number at run time. */
+/* Elaborates `entry` of the deployment's model for other numbers of steps, near and far. Where
+ * only arguments of sources differ, and grow evenly, a program may vary the number at run time.
+ * `vary` is false where the model has no constant `steps`. */
 poa_status poa_find_step_slopes(const poa_deployment *deployment, const char *entry,
                                 poa_arena *arena, poa_step_slopes *slopes, poa_error *error);
 

@@ -46,7 +46,8 @@ typedef struct poa_program {
   const void *weights; /* the parameter space of the plans; NULL: in a file beside it */
   int64_t weight_bytes;
   const char *weights_file; /* its name, without folder, where `weights` is NULL; "" if none */
-  double steps;             /* training: the constant `steps` as compiled; 0 if there is none */
+  /* Training: the constant `steps` as compiled, at least 1; 0 if the model has none. */
+  double steps;
   /* Whether another number of steps only changes source arguments, by their `per_step`. */
   bool steps_vary;
   double eval_images; /* training: images that evaluation asks at most; 0: all */

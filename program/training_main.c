@@ -104,8 +104,8 @@ static poa_status choose_steps(trainer *t, poa_error *error) {
     return POA_OK;
   if (t->flags->steps != (int64_t)program->steps && !program->steps_vary)
     return poa_fail(error, POA_BAD_INPUT,
-                    "this program is compiled for %.0f steps, on which more than its schedules "
-                    "depends: for another number compile again with --set steps=%" PRId64,
+                    "this program is compiled for %.0f steps, and more depends on it than can be "
+                    "changed: for another number compile again with --set steps=%" PRId64,
                     program->steps, t->flags->steps);
   size_t used = strlen(t->overrides);
   snprintf(t->overrides + used, sizeof t->overrides - used, "%ssteps=%" PRId64, used ? "," : "",

@@ -44,8 +44,10 @@ static poa_status evaluate_points(poa_supernet *net, const poa_dataset *train,
 static poa_status evaluate(poa_supernet *net, const char *data, judged *result, poa_error *error) {
   poa_dataset *train = NULL, *test = NULL;
   poa_error why = {0};
-  if (!net->has_features)
+  if (!net->has_features) {
+    printf("no evaluation: there is no entry 'features'\n");
     return POA_OK;
+  }
   poa_status status = poa_open_labelled(data, &train, &test, &why);
   if (status == POA_OK)
     status = evaluate_points(net, train, test, result, &why);

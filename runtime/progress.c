@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "runtime/clock.h"
 
 static const double live_interval = 0.1, plain_interval = 5; /* seconds between two lines */
 static const double memory = 10; /* seconds over which the rate is averaged */
@@ -24,12 +25,6 @@ struct poa_progress {
   bool line_open;      /* the cursor is behind a live line */
 };
 
-static double now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
 poa_status poa_progress_create(poa_progress **progress, FILE *out, poa_progress_style style,
                                const char *label, const char *unit, int64_t done, int64_t total,
                                poa_error *error) {
@@ -45,7 +40,7 @@ poa_status poa_progress_create(poa_progress **progress, FILE *out, poa_progress_
                               .done = done,
                               .total = total,
                               .loss = NAN,
-                              .last_time = now(),
+                              .last_time = poa_seconds(),
                               .drawn_time = -1};
   return POA_OK;
 }
@@ -144,7 +139,7 @@ static void measure(poa_progress *progress, int64_t done, double time) {
 }
 
 void poa_progress_update(poa_progress *progress, int64_t done, double loss) {
-  double time = now();
+  double time = poa_seconds();
   measure(progress, done, time);
   progress->loss = loss;
   double interval = progress->style == POA_PROGRESS_LIVE ? live_interval : plain_interval;

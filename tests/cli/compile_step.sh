@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # slow: trains a little.
 #
-# A program that trains ends with the checkpoint that `poa train` writes, byte for byte, and each can
-# resume the other's run.
+# A program that trains ends with the checkpoint that `poa train` writes, byte for byte, and each
+# can resume the other's run.
 set -euo pipefail
 poa=$1
 source "$(dirname "$0")/common.bash"
@@ -29,19 +29,21 @@ same jit7 aot7
 same jit6 aot6
 
 # Each goes on with the other's run.
+steps=2000 # long enough that the signal comes in the middle on any machine
 stop_at() { # FOLDER COMMAND..: stops it after some steps
   local folder=$1
   shift
-  "$@" --data "$data" --seed 5 --quiet --steps 400 --every 5 --out "$folder" >/dev/null 2>&1 &
+  "$@" --data "$data" --seed 5 --quiet --steps $steps --every 5 --out "$folder" >/dev/null 2>&1 &
   local process=$!
   for _ in $(seq 3000); do
     [[ -f $folder/metrics.jsonl && $(wc -l <"$folder/metrics.jsonl") -ge 8 ]] && break
     sleep 0.02
   done
   kill -TERM "$process"
-  wait "$process" || true
+  wait "$process" && fail "$folder was not stopped"
+  [[ $(wc -l <"$folder/metrics.jsonl") -lt $steps ]] || fail "$folder was stopped too late"
 }
-"$poa" train "$micro" --data "$data" --seed 5 --quiet --steps 400 --out long >/dev/null
+"$poa" train "$micro" --data "$data" --seed 5 --quiet --steps $steps --out long >/dev/null
 stop_at from_jit "$poa" train "$micro"
 ./trainer --data "$data" --quiet --out from_jit --resume >/dev/null
 same long from_jit
@@ -57,25 +59,43 @@ refuse 'leave out --at' "$poa" compile "$micro" --entry step --at width=8 -o y
 refuse 'takes flags alone' ./trainer fashion
 ls | grep -qE '^[xy]' && fail "something was left behind"
 
-# Where a tensor depends on the number of steps, the program cannot change it.
-cat >stepped.poa <<'END'
+# A batch of images is the description's, whatever programs of features take.
+step() { # FACTOR TOTAL: a description with one parameter
+  cat <<END
+const steps = 3, batch_size = 2
 elastic width: 2..4 step 2
 params student
-const steps = 3
-entry step(crops[2, 1, 14, 14] from crops(count = 2)) {
-  param weight[width] = ones
-  update weight = weight * (1 - 1 / steps)
-  report "loss.total" = sum(weight) + 0 * sum(crops)
-}
-END
-sed -i 's/param weight\[width\] = ones/w = student at sampled: part()/; s/update weight = weight .*/for p in student { update p = p * (1 - 1 \/ steps) }/; s/sum(weight)/sum(w)/' stepped.poa
-cat >>stepped.poa <<'END'
 module part() {
   param weight[width] = ones
   return weight
 }
+entry step(images[batch_size, 1, 14, 14] from crops(),
+           lr from cosine(base = 1, final = 0, total = $2)) {
+  w = student at sampled: part()
+  report "loss.total" = sum(w) * mean(images)
+  for p in student { update p = p * $1 - lr * mean(images) }
+}
 END
-"$poa" compile stepped.poa --entry step -o stepped >/dev/null
-./stepped --data "$data" --quiet --out three >/dev/null
-refuse 'compile again with --set steps=5' ./stepped --data "$data" --steps 5 --out five
+}
+step 0.5 steps >images.poa
+"$poa" compile images.poa --entry step -o images >/dev/null
+./images --data "$data" --quiet --steps 9 --out images.aot >images.log
+"$poa" train images.poa --data "$data" --quiet --steps 9 --out images.jit >/dev/null
+same images.jit images.aot
+grep -q "no evaluation: .*'features'" images.log || fail "no word of the missing evaluation"
+refuse '--emit shared' "$poa" compile images.poa --entry other -o y
+refuse 'leave out --batch' "$poa" compile images.poa --entry step --batch 3 -o y
+refuse 'leave out --weights' "$poa" compile images.poa --entry step --weights images.aot -o y
+refuse '--set steps=N' "$poa" compile images.poa --entry step --set steps=0 -o y
+
+# Where the code depends on the number of steps, or a schedule does not follow it, the program
+# cannot change it.
+step '(1 - 1 / steps)' steps >stepped.poa
+step 0.5 'min(steps, 50)' >bounded.poa
+for name in stepped bounded; do
+  "$poa" compile $name.poa --entry step -o $name >/dev/null
+  ./$name --data "$data" --quiet --out $name.run >/dev/null
+  refuse 'compile again with --set steps=5' ./$name --data "$data" --steps 5 --out y
+done
+[[ ! -e y ]] || fail "something was left behind by what was refused"
 exit 0

@@ -1,0 +1,10 @@
+/* failure.c: how a command that failed ends. */
+#include <stdio.h>
+
+#include "driver/driver.h"
+
+int poa_report_failure(const poa_error *error) {
+  fflush(stdout);
+  fprintf(stderr, "poa: %s\n", *error->message ? error->message : "failed");
+  return error->status == POA_INTERRUPTED ? 130 : 1;
+}
