@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "codegen/lower.h"
-#include "codegen/object_cache.h"
 #include "driver/deployment.h"
 #include "driver/forward.h"
+#include "driver/kernels.h"
 #include "runtime/checkpoint.h"
 #include "runtime/philox.h"
 
@@ -38,13 +38,7 @@ typedef struct extractor {
 
 static poa_status open_tools(extractor *x, poa_error *error) {
   const poa_flags *flags = x->flags;
-  char *folder = flags->no_cache ? NULL
-                 : flags->cache  ? strdup(flags->cache)
-                                 : poa_object_cache_default_dir();
-  poa_status status = poa_target_init(&x->target, flags->cpu, error);
-  if (status == POA_OK)
-    status = poa_kernel_library_create(&x->library, &x->target, folder, error);
-  free(folder);
+  poa_status status = poa_open_kernels(flags, &x->target, &x->library, error);
   int threads = flags->threads > 0 ? (int)flags->threads : 0;
   return status ? status : poa_executor_create(&x->executor, threads, NULL, error);
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "codegen/lower.h"
-#include "codegen/object_cache.h"
+#include "driver/kernels.h"
 #include "driver/subnetwork.h"
 #include "runtime/clock.h"
 #include "runtime/plan_copy.h"
@@ -60,15 +60,6 @@ static void describe(void *context, char *text, size_t size) {
            (long long)kernels.compiled, (long long)kernels.from_disk, kernels.seconds);
 }
 
-static poa_status open_library(poa_session *session, const poa_flags *flags, poa_error *error) {
-  char *folder = flags->no_cache ? NULL
-                 : flags->cache  ? strdup(flags->cache)
-                                 : poa_object_cache_default_dir();
-  poa_status status = poa_kernel_library_create(&session->library, &session->target, folder, error);
-  free(folder);
-  return status;
-}
-
 poa_status poa_session_open(poa_session *session, poa_model *model, const poa_flags *flags,
                             poa_error *error) {
   *session = (poa_session){.model = model};
@@ -81,9 +72,7 @@ poa_status poa_session_open(poa_session *session, poa_model *model, const poa_fl
                                 .describe = describe,
                                 .context = session};
   poa_model_number(model, "eval_images", &session->net.eval_images);
-  poa_status status = poa_target_init(&session->target, flags->cpu, error);
-  if (status == POA_OK)
-    status = open_library(session, flags, error);
+  poa_status status = poa_open_kernels(flags, &session->target, &session->library, error);
   if (status == POA_OK)
     status = poa_plugins_open(&session->plugins, flags->plugins.count, flags->plugins.text, error);
   int threads = flags->threads > 0 ? (int)flags->threads : 0;

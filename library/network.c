@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codegen/object_cache.h"
 #include "driver/deployment.h"
 #include "driver/forward.h"
+#include "driver/kernels.h"
 #include "runtime/openmp_start.h"
 
 struct poa_network {
@@ -31,19 +31,13 @@ static poa_status make_flags(const poa_network *n, const char *model, const poa_
                        .at = o->at,
                        .weights = o->weights,
                        .from = o->set,
+                       .cpu = o->cpu,
+                       .cache = o->cache && *o->cache ? o->cache : NULL,
+                       .no_cache = o->cache && !*o->cache,
                        .quiet = true};
   for (int i = 0; i < o->constant_count && status == POA_OK; i++)
     status = poa_overrides_split(o->constants[i], n->arena, flags, error);
   return status;
-}
-
-static poa_status open_machine(poa_network *n, const poa_network_options *o, poa_error *error) {
-  char *folder = !o->cache ? poa_object_cache_default_dir() : *o->cache ? strdup(o->cache) : NULL;
-  poa_status status = poa_target_init(&n->target, o->cpu, error);
-  if (status == POA_OK)
-    status = poa_kernel_library_create(&n->library, &n->target, folder, error);
-  free(folder);
-  return status ? status : poa_executor_create(&n->executor, o->threads, NULL, error);
 }
 
 static poa_status choose_point(const poa_network *n, const poa_network_options *o, poa_point *point,
@@ -87,7 +81,9 @@ static poa_status open(poa_network *n, const char *model, const poa_network_opti
   if (status == POA_OK)
     status = choose_point(n, o, &point, error);
   if (status == POA_OK)
-    status = open_machine(n, o, error);
+    status = poa_open_kernels(&flags, &n->target, &n->library, error);
+  if (status == POA_OK)
+    status = poa_executor_create(&n->executor, o->threads, NULL, error);
   if (status == POA_OK)
     status =
         poa_deployment_plain(&n->deployment, entry, &point, n->arena, &graph, &extraction, error);

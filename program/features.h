@@ -42,7 +42,7 @@ typedef struct poa_features {
   poa_ready_size sizes[POA_MAX_SIZES]; /* of the point, largest batch first */
   int channels, side;                  /* of an image */
   int64_t dimension;                   /* of a feature */
-  bool normalized, told; /* told: that normalization is unknown */
+  bool normalized, told;               /* told: that normalization is unknown */
   poa_normalization normalization;
   /* The stream: images wait until a batch is full. */
   float *waiting; /* [sizes[0] batch, channels, side, side] */
