@@ -27,16 +27,14 @@ if(POA_SANITIZE)
   string(APPEND flags "|-fsanitize=address,undefined")
 endif()
 
-# -l:libjpeg.so.62 likewise.
 set(image_libraries "")
 if(TARGET poa_images)
-  foreach(library ${JPEG_LIBRARY_RELEASE} ${PNG_LIBRARY_RELEASE})
-    get_filename_component(name ${library} REALPATH)
-    get_filename_component(name ${name} NAME)
-    string(REGEX REPLACE "(\\.so\\.[0-9]+).*" "\\1" name ${name})
-    list(APPEND image_libraries "-l:${name}")
-  endforeach()
-  string(REPLACE ";" "|" image_libraries "${image_libraries}")
+  set(others ${POA_STATIC_LIBRARIES})
+  set(POA_STATIC_LIBRARIES "")
+  poa_take_static_library(POA_STATIC_JPEG libjpeg.a)
+  poa_take_static_library(POA_STATIC_PNG libpng16.a libpng.a)
+  string(REPLACE ";" "|" image_libraries "${POA_STATIC_LIBRARIES}")
+  list(APPEND POA_STATIC_LIBRARIES ${others})
 endif()
 target_compile_definitions(poa_driver PRIVATE
   POA_MODELS_DIR="${CMAKE_SOURCE_DIR}/models" POA_STATIC_LIBRARIES="${static_libraries}"

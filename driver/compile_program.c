@@ -203,9 +203,10 @@ static poa_status link_program(const poa_compilation *c, const char *prefix, int
     poa_link_add(&line, "-Wl,-u,poa_codec_decode"); /* else the one without would be found first */
   if (c->flags->with_images)
     poa_link_add_list(&line, c->arena, ours, "libpoa_images.a");
-  poa_link_add_list(&line, c->arena, ours, "libpoa_program.a|libpoart.a|" POA_STATIC_LIBRARIES);
+  poa_link_add_list(&line, c->arena, ours, "libpoa_program.a|libpoart.a");
   if (c->flags->with_images)
-    poa_link_add_list(&line, c->arena, "", POA_IMAGE_LIBRARIES);
+    poa_link_add_list(&line, c->arena, ours, POA_IMAGE_LIBRARIES);
+  poa_link_add_list(&line, c->arena, ours, POA_STATIC_LIBRARIES);
   poa_link_add_list(&line, c->arena, "", POA_LINK_FLAGS);
   return poa_linker_run(linker, line.argument, error);
 }
