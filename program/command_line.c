@@ -60,6 +60,10 @@ static poa_status refuse_flag(const poa_command_line *line, const char *given, i
                               poa_error *error) {
   if (option == ':')
     return poa_fail(error, POA_BAD_INPUT, "%s takes a value; see: %s", given, line->help);
+  /* The argument is not always passed when a letter in it is refused: "-xy" may yet hold a y. */
+  const char letter[] = {'-', (char)optopt, '\0'};
+  if (optopt > line->row_count)
+    given = letter;
   const char *names[MAX_ROWS];
   for (int i = 0; i < line->row_count; i++)
     names[i] = line->rows[i].name;

@@ -55,8 +55,10 @@ bool poa_cpu_supports(const char *features, char *missing, size_t size) {
       FEATURE("avx512bitalg"),
       FEATURE("avx512vpopcntdq"),
       FEATURE("avx512bf16"),
+      FEATURE("avx512fp16"),
       FEATURE("gfni"),
       FEATURE("fma4"),
+      FEATURE("xop"),
       FEATURE("sse4a"),
   };
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)

@@ -5,38 +5,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "program/features_ends.h"
 #include "runtime/clock.h"
 #include "runtime/knn.h"
 
 /* The images in and the features out of the entry. */
 typedef struct features_plan {
   const poa_program_at *program;
-  const poa_plan_input *images;
-  const poa_plan_output *features;
+  poa_features_ends ends;
   int64_t batch, dimension;
   int channels, size;
 } features_plan;
 
-static poa_status find_ends(const poa_program_at *program, features_plan *f, poa_error *error) {
-  const poa_plan *plan = program->plan;
+static poa_status measure_ends(const poa_program_at *program, features_plan *f, poa_error *error) {
   *f = (features_plan){.program = program};
-  if (plan->input_count == 1)
-    f->images = &plan->inputs[0];
-  for (int i = plan->output_count - 1; i >= 0; i--)
-    if (plan->outputs[i].kind == POA_OUTPUT_RESULT)
-      f->features = &plan->outputs[i];
-  bool good = f->images && f->features && f->images->shape.rank == 4 &&
-              f->features->shape.rank == 2 && f->images->dtype == POA_PLAN_F32 &&
-              f->images->shape.dim[2] == f->images->shape.dim[3] &&
-              f->features->shape.dim[0] == f->images->shape.dim[0];
-  if (!good)
-    return poa_fail(error, POA_BAD_INPUT,
-                    "the entry 'features' has to take one input, images [n, channels, size, size], "
-                    "and to return features [n, d] first");
-  f->batch = f->images->shape.dim[0];
-  f->channels = (int)f->images->shape.dim[1];
-  f->size = (int)f->images->shape.dim[2];
-  f->dimension = f->features->shape.dim[1];
+  poa_status status = poa_find_features_ends(program->plan, &f->ends, error);
+  if (status)
+    return status;
+  f->batch = f->ends.images->shape.dim[0];
+  f->channels = (int)f->ends.images->shape.dim[1];
+  f->size = (int)f->ends.images->shape.dim[2];
+  f->dimension = f->ends.features->shape.dim[1];
   return POA_OK;
 }
 
@@ -46,8 +35,8 @@ static poa_status compute_features(poa_supernet *net, const features_plan *f,
                                    const poa_normalization *normalization, float *out,
                                    poa_error *error) {
   poa_prepared *prepared = f->program->prepared;
-  float *images = poa_prepared_pointer(prepared, f->images->buffer);
-  const float *features = poa_prepared_pointer(prepared, f->features->buffer);
+  float *images = poa_prepared_pointer(prepared, f->ends.images->buffer);
+  const float *features = poa_prepared_pointer(prepared, f->ends.features->buffer);
   int64_t image_size = (int64_t)f->channels * f->size * f->size;
   for (int64_t first = 0; first < count; first += f->batch) {
     int64_t have = count - first < f->batch ? count - first : f->batch;
@@ -98,7 +87,7 @@ poa_status poa_evaluate_point(poa_supernet *net, const poa_point *point, const p
   if (status == POA_OK)
     status = poa_supernet_prepare(net, program, error);
   if (status == POA_OK)
-    status = find_ends(program, &f, error);
+    status = measure_ends(program, &f, error);
   int64_t bank = limit > 0 && limit < train->count ? limit : train->count;
   if (status == POA_OK)
     status = judge(net, &f, train, test, bank, &result->accuracy, error);

@@ -4,6 +4,7 @@
  *   features_choice.c   which sub-network: by point, FLOPs or latency
  *   features_stream.c   images into batches, features out of them
  *   features_input.c    files and standard input into the stream
+ *   features_ends.c     what the entry takes and returns
  *   features_output.c   .npy, safetensors, text
  *   features_bench.c    how fast
  *   features_judge.c    nearest neighbours */
@@ -11,6 +12,7 @@
 #define POA_PROGRAM_FEATURES_H
 
 #include "program/command_line.h"
+#include "program/features_ends.h"
 #include "program/program.h"
 #include "runtime/executor.h"
 
@@ -27,8 +29,7 @@ typedef struct poa_features_flags {
 typedef struct poa_ready_size {
   const poa_program_entry *entry;
   poa_prepared *prepared;
-  const poa_plan_input *images;
-  const poa_plan_output *features;
+  poa_features_ends ends;
 } poa_ready_size;
 
 typedef struct poa_features {

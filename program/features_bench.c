@@ -22,8 +22,8 @@ static int compare_seconds(const void *a, const void *b) {
 
 /* Runs for `least` seconds, after two runs that count for nothing. */
 static void measure(poa_features *f, const poa_ready_size *size, double least, timing *t) {
-  memset(poa_prepared_pointer(size->prepared, size->images->buffer), 0,
-         (size_t)size->images->buffer.bytes);
+  memset(poa_prepared_pointer(size->prepared, size->ends.images->buffer), 0,
+         (size_t)size->ends.images->buffer.bytes);
   for (int i = 0; i < 2; i++)
     poa_executor_run(f->executor, size->prepared, NULL);
   double start = poa_seconds();

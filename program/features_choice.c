@@ -15,21 +15,6 @@ static bool is_at(const poa_features *f, const poa_program_entry *entry, const p
 
 /* Making a point ready */
 
-static poa_status find_ends(const poa_program_entry *entry, poa_ready_size *size,
-                            poa_error *error) {
-  const poa_plan *plan = entry->plan;
-  size->images = plan->input_count == 1 ? &plan->inputs[0] : NULL;
-  for (int i = plan->output_count - 1; i >= 0; i--)
-    if (plan->outputs[i].kind == POA_OUTPUT_RESULT)
-      size->features = &plan->outputs[i];
-  if (size->images && size->features && size->images->shape.rank == 4 &&
-      size->images->shape.dim[2] == size->images->shape.dim[3] && size->features->shape.rank == 2)
-    return POA_OK;
-  return poa_fail(error, POA_BAD_INPUT,
-                  "the entry 'features' of this program does not take images [n, channels, size, "
-                  "size] to features [n, d]");
-}
-
 static int compare_batches(const void *a, const void *b) {
   int64_t x = ((const poa_ready_size *)a)->entry->batch,
           y = ((const poa_ready_size *)b)->entry->batch;
@@ -38,9 +23,9 @@ static int compare_batches(const void *a, const void *b) {
 
 static void note_shapes(poa_features *f) {
   const poa_ready_size *first = &f->sizes[0];
-  f->channels = (int)first->images->shape.dim[1];
-  f->side = (int)first->images->shape.dim[2];
-  f->dimension = first->features->shape.dim[1];
+  f->channels = (int)first->ends.images->shape.dim[1];
+  f->side = (int)first->ends.images->shape.dim[2];
+  f->dimension = first->ends.features->shape.dim[1];
 }
 
 poa_status poa_features_take(poa_features *f, const poa_point *point, poa_error *error) {
@@ -53,7 +38,7 @@ poa_status poa_features_take(poa_features *f, const poa_point *point, poa_error 
       continue;
     poa_ready_size *size = &f->sizes[f->size_count++];
     *size = (poa_ready_size){.entry = entry};
-    status = find_ends(entry, size, error);
+    status = poa_find_features_ends(entry->plan, &size->ends, error);
     if (status == POA_OK)
       status = poa_executor_prepare(f->executor, entry->plan, f->store, &size->prepared, error);
   }

@@ -33,6 +33,15 @@ static poa_status add_pixels(poa_features *f, const poa_loaded_images *images, i
   return poa_features_add(f, scratch, error);
 }
 
+/* A line for a name, in which a line's end or a tab would pass for ours. */
+static void print_name(FILE *names, const char *path, int64_t index) {
+  for (const char *at = path; *at; at++)
+    fputc(*at == '\n' || *at == '\t' ? '?' : *at, names);
+  if (index >= 0)
+    fprintf(names, "[%lld]", (long long)index);
+  fputc('\n', names);
+}
+
 static poa_status add_images(poa_features *f, const poa_loaded_images *images, const char *path,
                              FILE *names, poa_error *error) {
   poa_box square = poa_middle_square(images->height, images->width);
@@ -44,10 +53,8 @@ static poa_status add_images(poa_features *f, const poa_loaded_images *images, c
   for (int64_t i = 0; i < images->count && status == POA_OK; i++) {
     status = images->values ? add_values(f, images, i, path, error)
                             : add_pixels(f, images, i, resampler, scratch, error);
-    if (names && status == POA_OK && images->count > 1)
-      fprintf(names, "%s[%lld]\n", path, (long long)i);
-    else if (names && status == POA_OK)
-      fprintf(names, "%s\n", path);
+    if (names && status == POA_OK)
+      print_name(names, path, images->count > 1 ? i : -1);
   }
   poa_resampler_free(resampler);
   free(scratch);
@@ -62,9 +69,11 @@ static poa_status read_standard_input(poa_features *f, FILE *names, poa_error *e
   for (int64_t i = 0; status == POA_OK && (got = fread(image, 1, bytes, stdin)) == bytes; i++) {
     status = poa_features_add(f, image, error);
     if (names)
-      fprintf(names, "-[%lld]\n", (long long)i);
+      print_name(names, "-", i);
   }
   free(image);
+  if (status == POA_OK && ferror(stdin))
+    return poa_fail(error, POA_IO, "standard input cannot be read");
   if (status == POA_OK && got > 0)
     status = poa_fail(error, POA_BAD_INPUT,
                       "standard input ends within an image: %zu of %zu bytes; expected float32 "

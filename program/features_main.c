@@ -62,25 +62,21 @@ static void print_help(const poa_program *program, const char *name) {
 /* The file beside this executable. */
 static poa_status beside(const char *name, char *path, size_t size, poa_error *error) {
   ssize_t length = readlink("/proc/self/exe", path, size - 1);
-  if (length < 0)
-    return poa_fail(error, POA_IO, "cannot tell where this program lies: give --weights FILE");
-  path[length] = '\0';
-  char *slash = strrchr(path, '/');
+  char *slash = length > 0 ? memrchr(path, '/', (size_t)length) : NULL;
   size_t folder = slash ? (size_t)(slash + 1 - path) : 0;
-  snprintf(path + folder, size - folder, "%s", name);
+  if (!slash || folder + strlen(name) >= size)
+    return poa_fail(error, POA_IO, "cannot tell where this program lies: give --weights FILE");
+  strcpy(path + folder, name);
   return POA_OK;
 }
 
 static poa_status load_weights(poa_features *f, const poa_plan *plan, poa_error *error) {
   char path[4096];
+  const char *given = f->flags->weights;
   poa_safetensors *file = NULL;
-  poa_status status = POA_OK;
-  if (f->flags->weights)
-    snprintf(path, sizeof path, "%s", f->flags->weights);
-  else
-    status = beside(f->program->weights_file, path, sizeof path, error);
+  poa_status status = given ? POA_OK : beside(f->program->weights_file, path, sizeof path, error);
   if (status == POA_OK)
-    status = poa_safetensors_open(&file, path, error);
+    status = poa_safetensors_open(&file, given ? given : path, error);
   if (status == POA_OK)
     status = poa_parameter_store_create(&f->store, plan, error);
   if (status == POA_OK)
@@ -97,6 +93,8 @@ static poa_status open_weights(poa_features *f, poa_error *error) {
       plan = program->entries[i].plan;
   if (!plan)
     return poa_fail(error, POA_BAD_INPUT, "no entry 'features' is compiled in");
+  if (plan->parameter_bytes == 0 && !f->flags->weights)
+    return poa_parameter_store_create(&f->store, plan, error);
   if (program->weights && !f->flags->weights)
     return poa_parameter_store_borrow(&f->store, plan, program->weights, error);
   return load_weights(f, plan, error);
@@ -108,7 +106,7 @@ static void print_info(const poa_features *f) {
   const poa_program *p = f->program;
   printf("model: %s%s%s\n", p->model, *p->overrides ? " with " : "", p->overrides);
   printf("weights: %s, %.2f MB, %s\n", *p->source ? p->source : "none were given",
-         (double)p->weight_bytes * 1e-6, p->weights ? "in this file" : p->weights_file);
+         (double)p->weight_bytes * 1e-6, *p->weights_file ? p->weights_file : "in this file");
   printf("normalization (mean/deviation): %s\n", *p->normalization ? p->normalization : "unknown");
   for (int i = 0; i < p->variant_count; i++)
     printf("code for: %s%s\n", p->variants[i].cpu, i == f->variant ? ", in use" : "");

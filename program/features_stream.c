@@ -35,12 +35,12 @@ static int64_t run_batch(poa_features *f, const float *images, int64_t count) {
   const poa_ready_size *size = pick_size(f, count);
   int64_t floats = poa_features_image_floats(f), batch = size->entry->batch;
   int64_t taken = count < batch ? count : batch;
-  float *in = poa_prepared_pointer(size->prepared, size->images->buffer);
+  float *in = poa_prepared_pointer(size->prepared, size->ends.images->buffer);
   memcpy(in, images, (size_t)(taken * floats) * sizeof *in);
   memset(in + taken * floats, 0, (size_t)((batch - taken) * floats) * sizeof *in);
   poa_executor_run(f->executor, size->prepared, NULL);
   memcpy(f->results + f->result_count * f->dimension,
-         poa_prepared_pointer(size->prepared, size->features->buffer),
+         poa_prepared_pointer(size->prepared, size->ends.features->buffer),
          (size_t)(taken * f->dimension) * sizeof *f->results);
   f->result_count += taken;
   return taken;

@@ -13,7 +13,8 @@
 #include "program/pnm.h"
 #include "runtime/idx.h"
 
-enum { MAX_SIDE = 1 << 20 };
+/* A file of a few bytes can announce any extents; no photograph is larger. */
+enum { MAX_SIDE = 1 << 20, MAX_PIXELS = 1 << 28 };
 
 void poa_images_free(poa_loaded_images *images) {
   free(images->pixels);
@@ -21,18 +22,31 @@ void poa_images_free(poa_loaded_images *images) {
   *images = (poa_loaded_images){0};
 }
 
-poa_status poa_images_allocate(poa_loaded_images *images, int64_t count, int channels, int height,
-                               int width, poa_error *error) {
-  int64_t bytes;
-  if (height < 1 || width < 1 || height > MAX_SIDE || width > MAX_SIDE ||
-      __builtin_mul_overflow(count, (int64_t)channels * height * width, &bytes))
-    return poa_fail(error, POA_BAD_INPUT, "%d x %d pixels are no image", width, height);
-  *images =
-      (poa_loaded_images){.count = count, .channels = channels, .height = height, .width = width};
-  images->pixels = malloc((size_t)bytes + 1);
-  return images->pixels ? POA_OK
-                        : poa_fail(error, POA_NO_MEMORY, "no memory for %lld bytes of pixels",
-                                   (long long)bytes);
+static poa_status check_size(int64_t height, int64_t width, poa_error *error) {
+  if (height >= 1 && width >= 1 && height <= MAX_SIDE && width <= MAX_SIDE &&
+      height * width <= MAX_PIXELS)
+    return POA_OK;
+  return poa_fail(error, POA_BAD_INPUT,
+                  "an image of %lld x %lld: expected 1 to %d pixels, at most %d in a row or column",
+                  (long long)width, (long long)height, MAX_PIXELS, MAX_SIDE);
+}
+
+poa_status poa_images_allocate(poa_loaded_images *images, poa_loaded_images extents, bool floats,
+                               poa_error *error) {
+  poa_status status = check_size(extents.height, extents.width, error);
+  if (status)
+    return status;
+  int64_t each = (int64_t)extents.channels * extents.height * extents.width, bytes;
+  if (__builtin_mul_overflow(extents.count, floats ? 4 * each : each, &bytes))
+    return poa_fail(error, POA_BAD_INPUT, "%lld images are more than memory can hold",
+                    (long long)extents.count);
+  void *data = malloc((size_t)bytes + 1); /* there may be no images at all */
+  if (!data)
+    return poa_fail(error, POA_NO_MEMORY, "no memory for %lld bytes of images", (long long)bytes);
+  *images = extents;
+  images->pixels = floats ? NULL : data;
+  images->values = floats ? data : NULL;
+  return POA_OK;
 }
 
 static bool is_idx(const uint8_t *bytes, size_t size) {
@@ -45,6 +59,10 @@ static poa_status load_idx(const char *path, poa_loaded_images *images, poa_erro
   poa_status status = poa_idx_read(&idx, path, 3, error);
   if (status)
     return status;
+  if (check_size(idx.dim[1], idx.dim[2], error)) {
+    poa_idx_free(&idx);
+    return poa_context(error, "%s", path);
+  }
   *images = (poa_loaded_images){.count = idx.dim[0],
                                 .channels = 1,
                                 .height = (int)idx.dim[1],
@@ -62,24 +80,27 @@ static poa_status decode(const uint8_t *bytes, size_t size, poa_loaded_images *i
   return poa_codec_decode(bytes, size, images, error);
 }
 
-static poa_status map_file(const char *path, void **bytes, size_t *size, poa_error *error) {
+static poa_status map_open_file(int file, void **bytes, size_t *size, poa_error *error) {
   struct stat info;
-  int file = open(path, O_RDONLY | O_CLOEXEC);
-  if (file < 0 || fstat(file, &info) != 0) {
-    poa_fail(error, POA_IO, "cannot open: %s", strerror(errno));
-  } else if (!S_ISREG(info.st_mode)) {
-    poa_fail(error, POA_BAD_INPUT, "is no file");
-  } else if (info.st_size == 0) {
-    poa_fail(error, POA_BAD_INPUT, "is empty");
-  } else {
-    *size = (size_t)info.st_size;
-    *bytes = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, file, 0);
-    if (*bytes == MAP_FAILED)
-      poa_fail(error, POA_IO, "cannot read: %s", strerror(errno));
-  }
-  if (file >= 0)
-    close(file);
-  return error->status;
+  if (fstat(file, &info) != 0)
+    return poa_fail(error, POA_IO, "cannot read: %s", strerror(errno));
+  if (!S_ISREG(info.st_mode))
+    return poa_fail(error, POA_BAD_INPUT, "is no file");
+  if (info.st_size == 0)
+    return poa_fail(error, POA_BAD_INPUT, "is empty");
+  *size = (size_t)info.st_size;
+  *bytes = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, file, 0);
+  return *bytes != MAP_FAILED ? POA_OK
+                              : poa_fail(error, POA_IO, "cannot read: %s", strerror(errno));
+}
+
+static poa_status map_file(const char *path, void **bytes, size_t *size, poa_error *error) {
+  int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would keep us waiting */
+  if (file < 0)
+    return poa_fail(error, POA_IO, "cannot open: %s", strerror(errno));
+  poa_status status = map_open_file(file, bytes, size, error);
+  close(file);
+  return status;
 }
 
 poa_status poa_images_load(const char *path, poa_loaded_images *images, poa_error *error) {

@@ -22,11 +22,13 @@ typedef struct poa_loaded_images {
 poa_status poa_images_load(const char *path, poa_loaded_images *images, poa_error *error);
 void poa_images_free(poa_loaded_images *images);
 
-/* Takes memory for `count` images of bytes. Fails for absurd sizes. */
-poa_status poa_images_allocate(poa_loaded_images *images, int64_t count, int channels, int height,
-                               int width, poa_error *error);
+/* Takes memory for images of these extents: for values if `floats`, else for pixels. Fails for
+ * absurd extents, before anything is taken. */
+poa_status poa_images_allocate(poa_loaded_images *images, poa_loaded_images extents, bool floats,
+                               poa_error *error);
 
-/* image_codecs.c, no_image_codecs.c: one of the two is linked. Decodes a JPEG or PNG. */
+/* image_codecs.c, no_image_codecs.c: one of the two is linked. Decodes a JPEG or PNG. On failure,
+ * as for all decoders, *images may hold memory that the caller frees. */
 poa_status poa_codec_decode(const uint8_t *bytes, size_t size, poa_loaded_images *images,
                             poa_error *error);
 

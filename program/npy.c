@@ -7,7 +7,7 @@
 
 #include "runtime/atomic_file.h"
 
-enum { MAX_RANK = 4, MAGIC = 6, HEADER = 128 };
+enum { MAX_RANK = 4, MAGIC = 6, HEADER = 128, MAX_HEADER = 65536 };
 
 typedef struct array {
   char kind; /* 'u': bytes; 'f': float; 'd': double */
@@ -54,8 +54,8 @@ static poa_status read_kind(const char *text, array *a, poa_error *error) {
       return POA_OK;
     }
   return poa_fail(error, POA_BAD_INPUT,
-                  "expected uint8, float32 or float64 (little-endian), found %.12s",
-                  text ? text : "no type");
+                  "expected uint8, float32 or float64 (little-endian), found %.*s",
+                  text ? (int)strcspn(text, ",}") : 7, text ? text : "no type");
 }
 
 static int64_t element_bytes(char kind) {
@@ -73,27 +73,49 @@ static poa_status check_size(const array *a, const uint8_t *end, poa_error *erro
                   (long long)bytes, (long long)(end - a->data));
 }
 
-static poa_status read_array(const uint8_t *bytes, size_t size, array *a, poa_error *error) {
-  *a = (array){0};
-  size_t prefix = bytes[MAGIC] == 1 ? 10 : 12;
-  if (size < 12 || bytes[MAGIC] < 1 || bytes[MAGIC] > 3)
-    return poa_fail(error, POA_BAD_INPUT, "an unknown version of the format");
-  size_t length = (size_t)bytes[8] | (size_t)bytes[9] << 8;
-  if (prefix == 12)
-    length |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
-  if (length > size - prefix || length > 65536)
+/* Where the header's text begins and ends. */
+static poa_status find_header(const uint8_t *bytes, size_t size, size_t *start, size_t *length,
+                              poa_error *error) {
+  int version = size > MAGIC ? bytes[MAGIC] : 0;
+  *start = version == 1 ? 10 : 12;
+  *length = 0;
+  if (version < 1 || version > 3)
+    return poa_fail(error, POA_BAD_INPUT, "expected version 1, 2 or 3 of the format, found %d",
+                    version);
+  if (size < *start)
     return poa_fail(error, POA_BAD_INPUT, "the header is cut short");
-  char *header = strndup((const char *)bytes + prefix, length);
-  if (!header)
-    return poa_fail(error, POA_NO_MEMORY, "out of memory");
+  *length = (size_t)bytes[8] | (size_t)bytes[9] << 8;
+  if (version > 1)
+    *length |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
+  if (*length > size - *start)
+    return poa_fail(error, POA_BAD_INPUT, "the header is cut short");
+  if (*length > MAX_HEADER)
+    return poa_fail(error, POA_BAD_INPUT, "the header is %zu bytes long, expected at most %d",
+                    *length, MAX_HEADER);
+  return POA_OK;
+}
+
+static poa_status read_header(const char *header, array *a, poa_error *error) {
   const char *order = find_value(header, "'fortran_order'");
   poa_status status = read_kind(find_value(header, "'descr'"), a, error);
   if (status == POA_OK && (!order || strncmp(order, "False", 5) != 0))
-    status = poa_fail(error, POA_BAD_INPUT, "expected rows first (C order)");
-  if (status == POA_OK)
-    status = read_shape(find_value(header, "'shape'"), a, error);
+    status = poa_fail(error, POA_BAD_INPUT,
+                      "expected rows first (C order): save numpy.ascontiguousarray of it");
+  return status ? status : read_shape(find_value(header, "'shape'"), a, error);
+}
+
+static poa_status read_array(const uint8_t *bytes, size_t size, array *a, poa_error *error) {
+  *a = (array){0};
+  size_t start, length;
+  poa_status status = find_header(bytes, size, &start, &length, error);
+  if (status)
+    return status;
+  char *header = strndup((const char *)bytes + start, length);
+  if (!header)
+    return poa_fail(error, POA_NO_MEMORY, "out of memory");
+  status = read_header(header, a, error);
   free(header);
-  a->data = bytes + prefix + length;
+  a->data = bytes + start + length;
   return status ? status : check_size(a, bytes + size, error);
 }
 
@@ -116,7 +138,7 @@ static bool find_axes(const array *a, axes *x) {
     *x = (axes){0, 3, 1, 2};
   else if (a->rank == 3 && d[0] == 3)
     *x = (axes){-1, 0, 1, 2};
-  else if (a->rank == 3 && d[2] == 3)
+  else if (a->rank == 3 && is_channels(d[2]))
     *x = (axes){-1, 2, 0, 1};
   else if (a->rank == 3)
     *x = (axes){0, -1, 1, 2};
@@ -142,30 +164,32 @@ static double value_at(const array *a, int64_t i) {
   }
 }
 
-/* Element (n, c, h, w) in the array. */
-static int64_t place_of(const array *a, const axes *x, const int64_t index[4]) {
-  const int axis[4] = {x->n, x->c, x->h, x->w};
-  int64_t position[MAX_RANK] = {0}, place = 0;
-  for (int i = 0; i < 4; i++)
-    if (axis[i] >= 0)
-      position[axis[i]] = index[i];
-  for (int i = 0; i < a->rank; i++)
-    place = place * a->dim[i] + position[i];
-  return place;
+/* Elements from one index of `axis` to the next; 0 where there is no such axis. */
+static int64_t stride_of(const array *a, int axis) {
+  int64_t stride = axis >= 0;
+  for (int i = axis + 1; axis >= 0 && i < a->rank; i++)
+    stride *= a->dim[i];
+  return stride;
+}
+
+/* `count` elements of the array from `from` on, to the images' from `to` on. */
+static void copy_row(const array *a, int64_t from, int64_t stride, int64_t count,
+                     poa_loaded_images *images, int64_t to) {
+  for (int64_t i = 0; i < count; i++, from += stride)
+    if (images->values)
+      images->values[to + i] = (float)value_at(a, from);
+    else
+      images->pixels[to + i] = a->data[from];
 }
 
 static void copy_images(const array *a, const axes *x, poa_loaded_images *images) {
-  int64_t to = 0, index[4];
-  for (index[0] = 0; index[0] < images->count; index[0]++)
-    for (index[1] = 0; index[1] < images->channels; index[1]++)
-      for (index[2] = 0; index[2] < images->height; index[2]++)
-        for (index[3] = 0; index[3] < images->width; index[3]++, to++) {
-          double value = value_at(a, place_of(a, x, index));
-          if (images->values)
-            images->values[to] = (float)value;
-          else
-            images->pixels[to] = (uint8_t)value;
-        }
+  int64_t by_image = stride_of(a, x->n), by_channel = stride_of(a, x->c);
+  int64_t by_row = stride_of(a, x->h), by_column = stride_of(a, x->w), to = 0;
+  for (int64_t n = 0; n < images->count; n++)
+    for (int c = 0; c < images->channels; c++)
+      for (int row = 0; row < images->height; row++, to += images->width)
+        copy_row(a, n * by_image + c * by_channel + row * by_row, by_column, images->width, images,
+                 to);
 }
 
 poa_status poa_npy_decode(const uint8_t *bytes, size_t size, poa_loaded_images *images,
@@ -179,16 +203,11 @@ poa_status poa_npy_decode(const uint8_t *bytes, size_t size, poa_loaded_images *
     return poa_fail(error, POA_BAD_INPUT,
                     "the shape is none of images: expected [n,c,h,w], [n,h,w,c], [n,h,w] or [h,w], "
                     "with 1 or 3 channels");
-  status = poa_images_allocate(images, x.n >= 0 ? a.dim[x.n] : 1, x.c >= 0 ? (int)a.dim[x.c] : 1,
-                               (int)a.dim[x.h], (int)a.dim[x.w], error);
-  if (status == POA_OK && a.kind != 'u') {
-    free(images->pixels);
-    images->pixels = NULL;
-    images->values = malloc((size_t)(images->count * images->channels) * (size_t)images->height *
-                            (size_t)images->width * sizeof(float));
-    if (!images->values)
-      status = poa_fail(error, POA_NO_MEMORY, "no memory for the images");
-  }
+  poa_loaded_images extents = {.count = x.n >= 0 ? a.dim[x.n] : 1,
+                               .channels = x.c >= 0 ? (int)a.dim[x.c] : 1,
+                               .height = (int)a.dim[x.h],
+                               .width = (int)a.dim[x.w]};
+  status = poa_images_allocate(images, extents, a.kind != 'u', error);
   if (status == POA_OK)
     copy_images(&a, &x, images);
   return status;

@@ -9,8 +9,9 @@
 bool poa_is_npy(const uint8_t *bytes, size_t size);
 
 /* Reads images: '|u1' are pixels, '<f4' and '<f8' normalized values. Shapes: [h,w], [n,h,w],
- * [c,h,w] and [h,w,c] with c 1 or 3, [n,c,h,w], [n,h,w,c]; where two fit, channels come first.
- * Errors say what is wrong, without the file's name. */
+ * [c,h,w] and [h,w,c] with c 1 or 3, [n,c,h,w], [n,h,w,c]; where several fit, three channels in
+ * front come first, then channels at the end; n may be 0. On failure *images may hold
+ * memory that the caller frees. Errors say what is wrong, without the file's name. */
 poa_status poa_npy_decode(const uint8_t *bytes, size_t size, poa_loaded_images *images,
                           poa_error *error);
 

@@ -44,13 +44,20 @@ static int raw_value(const uint8_t *data, int64_t i, bool wide) {
   return wide ? data[2 * i] << 8 | data[2 * i + 1] : data[i];
 }
 
+/* Before memory is taken: a value is a byte or two, as text at least a digit and a blank. */
+static poa_status check_length(const cursor *c, bool text, int most, int64_t count,
+                               poa_error *error) {
+  int64_t there = (c->end - c->at + text) / (text || most > 255 ? 2 : 1);
+  if (there >= count)
+    return POA_OK;
+  return poa_fail(error, POA_BAD_INPUT, "the image is cut short: %s%lld of %lld values are there",
+                  text ? "at most " : "", (long long)there, (long long)count);
+}
+
 static poa_status decode_values(cursor *c, bool text, int most, poa_loaded_images *images,
                                 poa_error *error) {
   int64_t plane = (int64_t)images->height * images->width, count = plane * images->channels;
   bool wide = most > 255;
-  if (!text && c->end - c->at < count * (wide ? 2 : 1))
-    return poa_fail(error, POA_BAD_INPUT, "the image is cut short: %lld of %lld values are there",
-                    (long long)(c->end - c->at) / (wide ? 2 : 1), (long long)count);
   for (int64_t i = 0; i < count; i++) {
     int value = text ? read_number(c) : raw_value(c->at, i, wide);
     if (value < 0 || value > most)
@@ -73,6 +80,11 @@ poa_status poa_pnm_decode(const uint8_t *bytes, size_t size, poa_loaded_images *
                     "the header is damaged: expected width, height and the largest value");
   if (!text && (c.at == c.end || !is_blank(*c.at++)))
     return poa_fail(error, POA_BAD_INPUT, "the header is damaged: expected a blank after it");
-  poa_status status = poa_images_allocate(images, 1, channels, height, width, error);
+  poa_status status = check_length(&c, text, most, (int64_t)channels * height * width, error);
+  if (status == POA_OK)
+    status = poa_images_allocate(
+        images,
+        (poa_loaded_images){.count = 1, .channels = channels, .height = height, .width = width},
+        false, error);
   return status ? status : decode_values(&c, text, most, images, error);
 }

@@ -61,15 +61,35 @@ mkdir folder
 [[ $(wc -l <some.txt) == 2 ]] || fail "the rest did not go on"
 for name in short.pgm a.png empty folder missing; do grep -q "^$name: " some.err || fail "$name is not named"; done
 grep -q 'compiled without --with-images' some.err || fail "no word of --with-images"
+cp one.pgm $'two\nlines.pgm'
+[[ $(./sub $'two\nlines.pgm' one.pgm | cut -f1 | tr '\n' ' ') == "two?lines.pgm one.pgm " ]] ||
+  fail "a name of two lines"
+if "$poa" compile run --at width=8,depth=1 --with-images -o pictures >/dev/null 2>pictures.err; then
+  ./pictures seven -o pictures.npy && cmp sub.npy pictures.npy || fail "--with-images differs"
+  refuse 'a.png: damaged PNG' ./pictures a.png
+else
+  grep -q 'with-images' pictures.err || fail "--with-images"
+fi
 refuse 'no-such' ./sub seven -o no-such/x.npy
 refuse 'text, npy or safetensors' ./sub seven --format csv
 refuse 'does not know the flag' ./sub --treads 2
+refuse 'does not know the flag -x' ./sub -xy
 
 # Weights beside the program: missing, and another's.
 mkdir alone && cp outside alone
 refuse 'outside.safetensors' ./alone/outside seven
 refuse 'cannot open|no file' ./outside --weights missing.safetensors seven
 refuse 'lacks|does not|has' ./outside --weights run/checkpoint.safetensors seven
+
+# A network without parameters needs none.
+cat >mean.poa <<'END'
+const batch = 2
+entry features(images[batch, 1, 4, 4]) {
+  return mean(mean(images, axis=1), axis=1)
+}
+END
+"$poa" compile mean.poa -o mean >/dev/null
+[[ $(head -c 128 /dev/zero | ./mean | cut -f2 | tr '\n' ' ') == "0 0 0 0 0 0 0 0 " ]] || fail "mean"
 
 # What it is made of.
 if ldd ./sub >/dev/null 2>&1; then

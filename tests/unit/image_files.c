@@ -1,0 +1,98 @@
+/* image_files: what is told by content, and what is refused. */
+#include <criterion/criterion.h>
+#include <sys/stat.h>
+#include <zlib.h>
+
+#include "program/image_files.h"
+#include "temporary_folder.h"
+
+static char folder[64];
+
+static void start(void) {
+  make_folder(folder);
+}
+
+static void finish(void) {
+  remove_folder(folder);
+}
+
+static const char *path_of(const char *name) {
+  static char path[128];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  return path;
+}
+
+static void write_file(const char *name, const void *bytes, size_t size) {
+  FILE *file = fopen(path_of(name), "wb");
+  cr_assert(file && fwrite(bytes, 1, size, file) == size);
+  fclose(file);
+}
+
+/* The message names the file and says `what`. */
+static void refuse(const char *name, poa_status expected, const char *what) {
+  poa_loaded_images images;
+  poa_error error = {0};
+  cr_assert_eq(poa_images_load(path_of(name), &images, &error), expected, "%s", error.message);
+  cr_assert(strncmp(error.message, path_of(name), strlen(path_of(name))) == 0, "%s", error.message);
+  cr_assert(strstr(error.message, what), "%s", error.message);
+  cr_assert(!images.pixels && !images.values);
+}
+
+TestSuite(image_files, .init = start, .fini = finish, .timeout = 60);
+
+/* Guards that the name of a file says nothing. */
+Test(image_files, told_by_content) {
+  poa_loaded_images images;
+  poa_error error = {0};
+  write_file("image.npy", "P5 2 1 255\nab", 13);
+  cr_assert_eq(poa_images_load(path_of("image.npy"), &images, &error), POA_OK, "%s", error.message);
+  cr_assert(images.count == 1 && images.width == 2 && images.pixels[1] == 'b');
+  poa_images_free(&images);
+  write_file("image.pgm", "\0\0\10\3\0\0\0\2\0\0\0\1\0\0\0\1ab", 18);
+  cr_assert_eq(poa_images_load(path_of("image.pgm"), &images, &error), POA_OK, "%s", error.message);
+  cr_assert(images.count == 2 && images.channels == 1 && images.pixels[1] == 'b');
+  poa_images_free(&images);
+}
+
+/* Guards what is no file of images; a pipe that nobody writes to must not keep us waiting. */
+Test(image_files, refuses) {
+  cr_assert_eq(mkfifo(path_of("pipe"), 0600), 0);
+  write_file("empty", "", 0);
+  write_file("text", "hello", 5);
+  write_file("byte", "P", 1);
+  write_file("image.jpg", "\377\330\377\340", 4);
+  write_file("image.png", "\211PNG\r\n\32\n", 8);
+  refuse("missing", POA_IO, "No such file");
+  refuse(".", POA_BAD_INPUT, "is no file");
+  refuse("pipe", POA_BAD_INPUT, "is no file");
+  refuse("empty", POA_BAD_INPUT, "is empty");
+  refuse("text", POA_BAD_INPUT, "is no image that this program knows");
+  refuse("byte", POA_BAD_INPUT, "is no image that this program knows");
+  refuse("image.jpg", POA_UNSUPPORTED, "is a JPEG file, and this program was compiled without");
+  refuse("image.png", POA_UNSUPPORTED, "is a PNG file, and this program was compiled without");
+  cr_assert_eq(unlink(path_of("pipe")), 0);
+}
+
+/* Guards that decoders' messages get the file's name too. */
+Test(image_files, names_the_file) {
+  write_file("short.pgm", "P5 9 9 255\nab", 13);
+  write_file("short.npy", "\x93NUMPY\1\0", 8);
+  write_file("short.idx", "\0\0\10\3\0\0", 6);
+  refuse("short.pgm", POA_BAD_INPUT, "cut short");
+  refuse("short.npy", POA_BAD_INPUT, "cut short");
+  refuse("short.idx", POA_BAD_INPUT, "cut short");
+}
+
+/* Guards a small compressed file that unfolds to an image of one column, longer than any. */
+Test(image_files, absurd_idx) {
+  enum { ROWS = 3 << 20 };
+  const unsigned char header[] = {0, 0, 8, 3, 0, 0, 0, 1, 0, 0x30, 0, 0, 0, 0, 0, 1};
+  void *zeros = calloc(ROWS, 1);
+  gzFile file = gzopen(path_of("long.gz"), "wb");
+  cr_assert(zeros && file);
+  cr_assert_eq(gzwrite(file, header, sizeof header), (int)sizeof header);
+  cr_assert_eq(gzwrite(file, zeros, ROWS), ROWS);
+  gzclose(file);
+  free(zeros);
+  refuse("long.gz", POA_BAD_INPUT, "an image of 1 x 3145728");
+}
