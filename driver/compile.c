@@ -228,8 +228,9 @@ static poa_status compile(poa_compilation *c, poa_error *error) {
     status = choose_targets(c, error);
   if (status == POA_OK)
     status = open_batches(c, made, error);
+  c->trainer = is_trainer(c, made);
   if (status == POA_OK)
-    status = choose_points(c, is_trainer(c, made), error);
+    status = choose_points(c, c->trainer, error);
   if (status == POA_OK && made != EXE && c->point_count > 1)
     status = poa_fail(error, POA_BAD_INPUT, "several points go with --emit exe alone");
   return status ? status : make(c, made, error);
@@ -248,6 +249,8 @@ int poa_compile(const poa_flags *flags) {
   } else {
     poa_fail(&error, POA_NO_MEMORY, "out of memory");
   }
+  for (int i = 0; c && i < c->entry_count; i++)
+    free(c->entries[i].owned);
   for (int i = 0; c && i < POA_MAX_BATCHES; i++)
     poa_deployment_close(&c->deployments[i]);
   for (int i = 0; c && i < c->variant_count; i++)

@@ -24,6 +24,7 @@ typedef struct poa_compiled_entry {
   poa_graph *graph;
   poa_extraction extraction;
   poa_lowered lowered;
+  poa_plan *owned; /* the lowered plan where it is a copy, to be freed; else NULL */
 } poa_compiled_entry;
 
 /* Where a parameter of the common table comes from: row `index` of what `entry` read. */
@@ -45,6 +46,8 @@ typedef struct poa_compilation {
   poa_program_variant variants[POA_MAX_VARIANTS];
   int64_t point_count;
   poa_point *points;
+  bool trainer; /* a program that trains: entries are lowered when they are added */
+  bool whole;   /* some entry updates parameters: plans have the whole table of them */
   int entry_count, entry_capacity;
   poa_compiled_entry *entries;
   int parameter_count; /* 0 where an entry updates them: then each graph has the whole table */
@@ -66,7 +69,7 @@ poa_status poa_compile_add(poa_compilation *c, const char *entry, const poa_poin
 poa_status poa_compile_lower(poa_compilation *c, poa_error *error);
 /* The parameter space of the entries' plans, filled; in *weights, from aligned_alloc, the
  * caller's to free. */
-poa_status poa_compile_weights(const poa_compilation *c, void **weights, poa_error *error);
+poa_status poa_compile_weights(poa_compilation *c, void **weights, poa_error *error);
 
 /* compile_program.c, compile_library.c, compile_onnx.c: write c->flags->output. */
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "driver/compile.h"
+#include "runtime/plan_copy.h"
 
 /* Whether the entry updates parameters. */
 static bool updates(const poa_graph *graph) {
@@ -17,24 +18,46 @@ static bool updates(const poa_graph *graph) {
   return false;
 }
 
-static poa_status elastic_graph(poa_compilation *c, poa_compiled_entry *made, poa_error *error) {
-  poa_model *model = c->deployments[made->batch].model;
-  return poa_model_graph(model, made->entry, c->arena, &made->graph, error);
-}
-
-static poa_status make_graph(poa_compilation *c, poa_compiled_entry *made, poa_error *error) {
+/* The graph of an entry at its point, ready to be lowered, in `arena`. */
+static poa_status make_graph(poa_compilation *c, poa_compiled_entry *made, poa_arena *arena,
+                             poa_error *error) {
+  poa_deployment *deployment = &c->deployments[made->batch];
   poa_options options = {.point = made->point,
                          .has_point = true,
                          .vector_lanes = c->targets[made->variant].vector_lanes};
-  poa_status status = elastic_graph(c, made, error);
-  made->plain = status == POA_OK && c->point_count == 1 && !updates(made->graph) &&
-                strcmp(made->entry, c->entry) == 0;
+  poa_status status = poa_model_graph(deployment->model, made->entry, arena, &made->graph, error);
+  if (status)
+    return status;
+  c->whole |= updates(made->graph);
+  made->plain = c->point_count == 1 && !c->whole;
   if (made->plain)
-    status = poa_deployment_plain(&c->deployments[made->batch], made->entry, &made->point, c->arena,
-                                  &made->graph, &made->extraction, error);
+    status = poa_deployment_plain(deployment, made->entry, &made->point, arena, &made->graph,
+                                  &made->extraction, error);
   if (status)
     return status;
   return poa_pipeline_run(made->graph, NULL, NULL, &options, false, NULL, NULL, error);
+}
+
+static poa_status lower(poa_compilation *c, poa_compiled_entry *made, poa_error *error) {
+  return poa_lower_launches(made->graph, &c->targets[made->variant], c->arena, &made->lowered,
+                            error);
+}
+
+/* A training step's graph is large and there is one for each point: it goes as soon as it is
+ * lowered, which it can be at once, since nothing is shared but the whole table. */
+static poa_status make_and_lower(poa_compilation *c, poa_compiled_entry *made, poa_error *error) {
+  poa_arena *scratch = poa_arena_create();
+  if (!scratch)
+    return poa_fail(error, POA_NO_MEMORY, "out of memory");
+  poa_status status = make_graph(c, made, scratch, error);
+  if (status == POA_OK)
+    status = lower(c, made, error);
+  if (status == POA_OK && !(made->owned = poa_plan_copy(made->lowered.plan)))
+    status = poa_fail(error, POA_NO_MEMORY, "no memory for the plan");
+  made->lowered.plan = made->owned;
+  made->graph = NULL;
+  poa_arena_free(scratch);
+  return status;
 }
 
 static poa_status add_one(poa_compilation *c, poa_compiled_entry made, poa_error *error) {
@@ -46,10 +69,9 @@ static poa_status add_one(poa_compilation *c, poa_compiled_entry made, poa_error
     c->entries = larger;
     c->entry_capacity = capacity;
   }
-  poa_status status = make_graph(c, &made, error);
-  if (status == POA_OK)
-    c->entries[c->entry_count++] = made;
-  return status;
+  poa_compiled_entry *kept = &c->entries[c->entry_count++];
+  *kept = made;
+  return c->trainer ? make_and_lower(c, kept, error) : make_graph(c, kept, c->arena, error);
 }
 
 poa_status poa_compile_add(poa_compilation *c, const char *entry, const poa_point *point,
@@ -103,32 +125,27 @@ static void share_table(poa_compilation *c) {
 }
 
 poa_status poa_compile_lower(poa_compilation *c, poa_error *error) {
-  bool whole = false;
-  for (int i = 0; i < c->entry_count; i++)
-    whole |= updates(c->entries[i].graph);
-  if (!whole)
-    share_table(c);
   poa_status status = POA_OK;
-  for (int i = 0; i < c->entry_count && status == POA_OK; i++) {
-    poa_compiled_entry *made = &c->entries[i];
-    status = poa_lower_launches(made->graph, &c->targets[made->variant], c->arena, &made->lowered,
-                                error);
-  }
+  if (!c->whole)
+    share_table(c);
+  for (int i = 0; i < c->entry_count && status == POA_OK; i++)
+    if (c->entries[i].graph)
+      status = lower(c, &c->entries[i], error);
   return status;
 }
 
 /* Weights. */
 
-static poa_status fill(const poa_compilation *c, const poa_parameter_origin *origin, float *out,
+static poa_status fill(poa_compilation *c, const poa_parameter_origin *origin, float *out,
                        poa_error *error) {
   const poa_compiled_entry *entry = origin->entry;
-  const poa_deployment *deployment = &c->deployments[entry->batch];
+  poa_deployment *deployment = &c->deployments[entry->batch];
   if (!entry->plain)
     return poa_deployment_values(deployment, &origin->parameter, out, error);
   return poa_deployment_plain_values(deployment, &entry->extraction, origin->index, out, error);
 }
 
-poa_status poa_compile_weights(const poa_compilation *c, void **weights, poa_error *error) {
+poa_status poa_compile_weights(poa_compilation *c, void **weights, poa_error *error) {
   const poa_plan *plan = c->entries[0].lowered.plan;
   size_t bytes = ((size_t)plan->parameter_bytes + 4095) / 4096 * 4096;
   char *block = aligned_alloc(4096, bytes ? bytes : 4096);

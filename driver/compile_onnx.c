@@ -3,7 +3,7 @@
 #include "onnx/export.h"
 
 typedef struct source {
-  const poa_deployment *deployment;
+  poa_deployment *deployment;
   poa_extraction extraction;
 } source;
 
@@ -13,7 +13,7 @@ static poa_status values(void *context, int index, float *out, poa_error *error)
 }
 
 static poa_status write(poa_compilation *c, poa_deployment *other, poa_error *error) {
-  const poa_deployment *d = &c->deployments[0];
+  poa_deployment *d = &c->deployments[0];
   const poa_point *point = &c->points[0];
   source s = {.deployment = d};
   poa_extraction ignored;

@@ -167,7 +167,7 @@ static poa_status write_weights(const poa_compilation *c, const poa_plan *plan, 
 }
 
 /* Into the program, or into OUTPUT.safetensors. */
-static poa_status place_weights(const poa_compilation *c, poa_program *program, void **weights,
+static poa_status place_weights(poa_compilation *c, poa_program *program, void **weights,
                                 poa_error *error) {
   const poa_plan *plan = c->entries[0].lowered.plan;
   poa_status status = poa_compile_weights(c, weights, error);

@@ -103,28 +103,13 @@ static poa_status read_point(poa_deployment *d, poa_error *error) {
   return status;
 }
 
-/* Without weights: the first values of a run with seed 0. */
-static poa_status make_first_values(poa_deployment *d, poa_arena *arena, poa_error *error) {
-  poa_graph *graph;
-  poa_plan *plan;
-  poa_status status =
-      poa_model_graph(d->model, poa_model_entry_name(d->model, 0), arena, &graph, error);
-  if (status == POA_OK)
-    status = poa_lower_parameters(graph, arena, &plan, error);
-  if (status == POA_OK)
-    status = poa_parameter_store_create(&d->first, plan, error);
-  if (status == POA_OK)
-    status = poa_parameter_store_initialize(d->first, 0, 0, error);
-  return status;
-}
-
 /* `extra`: a constant to be set over everything else, or NULL. */
 static poa_status open_model(poa_deployment *d, const poa_flags *flags, const char *extra,
                              poa_arena *arena, poa_error *error) {
   const char *given = flags->arguments[0];
   bool described = !is_folder(given) && !is_weight_file(given);
   const char *path = flags->weights ? flags->weights : described ? NULL : given;
-  *d = (poa_deployment){.flags = *flags, .source = "", .normalization = ""};
+  *d = (poa_deployment){.flags = *flags, .source = "", .normalization = "", .arena = arena};
   poa_status status = path ? open_weights(d, path, error) : POA_OK;
   if (status)
     return status;
@@ -139,8 +124,6 @@ static poa_status open_model(poa_deployment *d, const poa_flags *flags, const ch
     status = poa_load_model(&d->flags, &d->model, error);
   if (status == POA_OK && d->extracted)
     status = read_point(d, error);
-  if (status == POA_OK && !d->weights)
-    status = make_first_values(d, arena, error);
   return status;
 }
 
@@ -248,10 +231,28 @@ static poa_status read_tensor(const poa_deployment *d, const char *set, const ch
   return status;
 }
 
-poa_status poa_deployment_values(const poa_deployment *d, const poa_parameter *parameter,
-                                 float *out, poa_error *error) {
+/* Without weights: the first values of a run with seed 0. */
+static poa_status make_first_values(poa_deployment *d, poa_error *error) {
+  poa_graph *graph;
+  poa_plan *plan;
+  poa_status status =
+      poa_model_graph(d->model, poa_model_entry_name(d->model, 0), d->arena, &graph, error);
+  if (status == POA_OK)
+    status = poa_lower_parameters(graph, d->arena, &plan, error);
+  if (status == POA_OK)
+    status = poa_parameter_store_create(&d->first, plan, error);
+  if (status == POA_OK)
+    status = poa_parameter_store_initialize(d->first, 0, 0, error);
+  return status;
+}
+
+poa_status poa_deployment_values(poa_deployment *d, const poa_parameter *parameter, float *out,
+                                 poa_error *error) {
   if (d->weights)
     return read_tensor(d, parameter->set, parameter->name, &parameter->file_type, out, error);
+  poa_status status = d->first ? POA_OK : make_first_values(d, error);
+  if (status)
+    return status;
   const poa_plan_parameter *found = poa_parameter_store_find(
       d->first, d->flags.from ? d->flags.from : parameter->set, parameter->name);
   if (!found)
@@ -276,7 +277,7 @@ static void cut(const float *whole, const poa_type *from, const poa_type *to, do
   }
 }
 
-poa_status poa_deployment_plain_values(const poa_deployment *d, const poa_extraction *extraction,
+poa_status poa_deployment_plain_values(poa_deployment *d, const poa_extraction *extraction,
                                        int index, float *out, poa_error *error) {
   const poa_plain_parameter *plain = &extraction->parameters[index];
   if (d->extracted)

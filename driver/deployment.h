@@ -26,7 +26,8 @@ typedef struct poa_deployment {
   int64_t step;               /* of the run */
   const char *source;         /* where the weights are from; "" if from nowhere */
   const char *normalization;  /* of images, as text; "" if unknown */
-  poa_parameter_store *first; /* the first values, where there are no weights */
+  poa_parameter_store *first; /* without weights: the first values, once they are asked for */
+  poa_arena *arena;
 } poa_deployment;
 
 /* Opens what flags->arguments[0] names. Errors say what the file is and what was expected.
@@ -49,11 +50,10 @@ poa_status poa_deployment_plain(const poa_deployment *deployment, const char *en
                                 poa_extraction *extraction, poa_error *error);
 /* The values of parameter `index` of the plain network, row-major, into `out`. Fails where the
  * weights lack it or have another shape. */
-poa_status poa_deployment_plain_values(const poa_deployment *deployment,
-                                       const poa_extraction *extraction, int index, float *out,
-                                       poa_error *error);
+poa_status poa_deployment_plain_values(poa_deployment *deployment, const poa_extraction *extraction,
+                                       int index, float *out, poa_error *error);
 /* The values of a parameter of the elastic network. */
-poa_status poa_deployment_values(const poa_deployment *deployment, const poa_parameter *parameter,
+poa_status poa_deployment_values(poa_deployment *deployment, const poa_parameter *parameter,
                                  float *out, poa_error *error);
 
 #endif
