@@ -12,6 +12,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 (($#)) || set -- width=64,depth=3 width=64,depth=6 width=96,depth=4 width=128,depth=4 width=128,depth=6
 
+measure() {
 "$poa" extract "$run" --all "$work/extracted" >"$work/extracted.log"
 echo "$(wc -l <"$work/extracted.log") sub-networks extracted; the largest difference from the supernet is" \
   "$(grep -o 'differ .* by [0-9.e+-]*' "$work/extracted.log" | awk '{print $NF}' | sort -g | tail -1)"
@@ -44,3 +45,10 @@ for _ in range(200):
     process.wait()
 print(f"from start to the first feature, 200 times: median {statistics.median(times):.1f} ms, largest {max(times):.1f} ms")
 END
+}
+
+{
+  echo '```'
+  measure "$@"
+  echo '```'
+} | bench/put_section.sh deployment

@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
 # inference.sh: times a Vision Transformer (ViT-S/16 at 224 x 224) as poa's compiled program, in
-# PyTorch and in ONNX Runtime on the same weights, in turn, and writes the table to
-# bench/inference.md. PEERS names a Python that has them (bench/peers/README.md).
+# PyTorch and in ONNX Runtime on the same weights, in turn, and puts the table into
+# bench/RESULTS.md. PEERS names a Python that has them (bench/peers/README.md).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 poa=${POA:-build/release/poa}
 python=${PEERS:-python3}
-rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-2}
+rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-1}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-export KMP_BLOCKTIME=${KMP_BLOCKTIME:-200}
 
 # Values drawn at random, with LayerScale at 0.5 so that every block counts.
 constants=layerscale=0.5,min_width=384,max_width=384,min_depth=12,max_depth=12
@@ -71,4 +70,4 @@ versions=$("$python" -c 'import torch, onnxruntime; print(f"PyTorch {torch.__ver
       echo "$row"
     done
   done
-} | tee bench/inference.md
+} | bench/put_section.sh inference

@@ -23,7 +23,7 @@ static const poa_flag_row table[] = {
     {"emit", POA_FLAG_TEXT, FIELD(emit), 0, "WHAT",
      "exe (the default), shared, object, llvm, asm or onnx"},
     {"entry", POA_FLAG_TEXT, FIELD(entry), 0, "NAME",
-     "an entry of the description (default: step)"},
+     "an entry of the description (default: step; of compile: features)"},
     {"every", POA_FLAG_COUNT, FIELD(every), 1, "N", "write a checkpoint every N steps"},
     {"from", POA_FLAG_TEXT, FIELD(from), 0, "SET", "the parameter set to take (default: teacher)"},
     {"init", POA_FLAG_TEXT, FIELD(init), 0, "FILE",
