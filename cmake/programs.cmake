@@ -29,6 +29,7 @@ endif()
 
 set(image_libraries "")
 if(TARGET poa_images)
+  add_dependencies(poa_driver poa_images) # it is linked with by the command, not into it
   set(others ${POA_STATIC_LIBRARIES})
   set(POA_STATIC_LIBRARIES "")
   poa_take_static_library(POA_STATIC_JPEG libjpeg.a)

@@ -144,17 +144,21 @@ static poa_status take_within_time(poa_features *f, const poa_program_entry *con
 }
 
 poa_status poa_features_choose(poa_features *f, poa_error *error) {
+  const poa_features_flags *flags = f->flags;
+  if ((flags->at != NULL) + (flags->max_gflops > 0) + (flags->max_ms > 0) > 1)
+    return poa_fail(error, POA_BAD_INPUT,
+                    "--at, --max-gflops and --max-ms each choose the network: give one of them");
   size_t most = (size_t)f->program->entry_count + 1;
   const poa_program_entry **points = malloc(most * sizeof *points);
   if (!points)
     return poa_fail(error, POA_NO_MEMORY, "out of memory");
   int count = list_points(f, points);
   poa_status status;
-  if (f->flags->at)
+  if (flags->at)
     status = take_named(f, points, count, error);
-  else if (f->flags->max_gflops > 0)
+  else if (flags->max_gflops > 0)
     status = take_within_flops(f, points, count, error);
-  else if (f->flags->max_ms > 0)
+  else if (flags->max_ms > 0)
     status = take_within_time(f, points, count, error);
   else
     status = poa_features_take(f, &points[count - 1]->point, error);

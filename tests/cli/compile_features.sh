@@ -50,6 +50,7 @@ refuse 'ends within an image' sh -c 'head -c 100 /dev/zero | ./sub'
 refuse 'the smallest network compiled in takes' ./all --max-gflops 1e-9 seven
 refuse 'is not compiled in; these are' ./sub --at width=16 seven
 refuse 'the points are' ./all --at width=9 seven
+refuse 'give one of them' ./all --at width=8,depth=1 --max-ms 5 seven
 ./all --max-ms 1000 seven | awk -F'[\t ]' 'END {if (NF != 17) exit 1}' || fail "--max-ms 1000 takes the largest"
 
 # What cannot be decoded is named, the rest goes on.
