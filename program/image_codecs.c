@@ -95,8 +95,8 @@ static poa_status decode_jpeg(const uint8_t *bytes, size_t size, poa_loaded_imag
 }
 
 /* PNG: 8 bits, grey or colour, on white where it is transparent. Not by libpng's simplified
- * interface, which gets interlaced images of 16 bits wrong (and before 1.6.51 writes beyond their
- * rows). Errors jump as above. */
+ * interface, which gets interlaced images of 16 bits wrong (1.6.39 as Debian mended it), or writes
+ * beyond their rows (CVE-2025-65018). Errors jump as above. */
 
 typedef struct png_decoder {
   png_structp png;
