@@ -245,7 +245,11 @@ int poa_compile(const poa_flags *flags) {
     c->flags = flags;
     c->arena = arena;
     c->entry = flags->entry ? flags->entry : "features";
-    status = compile(c, &error);
+    status = poa_signals_watch(&c->signals, &error);
+    if (status == POA_OK) {
+      status = compile(c, &error);
+      poa_signals_restore(&c->signals);
+    }
   } else {
     poa_fail(&error, POA_NO_MEMORY, "out of memory");
   }

@@ -37,6 +37,7 @@ typedef struct poa_parameter_origin {
 typedef struct poa_compilation {
   const poa_flags *flags;
   poa_arena *arena; /* of all that is made */
+  poa_signals signals;
   const char *entry;
   int batch_count;
   int64_t batches[POA_MAX_BATCHES];            /* images a run takes; 0: not a number of images */

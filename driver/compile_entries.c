@@ -69,6 +69,8 @@ static poa_status add_one(poa_compilation *c, poa_compiled_entry made, poa_error
     c->entries = larger;
     c->entry_capacity = capacity;
   }
+  if (poa_check_signals(&c->signals, error))
+    return POA_INTERRUPTED;
   poa_compiled_entry *kept = &c->entries[c->entry_count++];
   *kept = made;
   return c->trainer ? make_and_lower(c, kept, error) : make_graph(c, kept, c->arena, error);

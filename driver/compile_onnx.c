@@ -12,7 +12,7 @@ static poa_status values(void *context, int index, float *out, poa_error *error)
   return poa_deployment_plain_values(s->deployment, &s->extraction, index, out, error);
 }
 
-static poa_status write(poa_compilation *c, poa_deployment *other, poa_error *error) {
+static poa_status write_model(poa_compilation *c, poa_deployment *other, poa_error *error) {
   poa_deployment *d = &c->deployments[0];
   const poa_point *point = &c->points[0];
   source s = {.deployment = d};
@@ -56,7 +56,7 @@ poa_status poa_compile_onnx(poa_compilation *c, poa_error *error) {
   poa_status status =
       poa_deployment_open_batch(&other, c->flags, c->entry, c->batches[0] + 1, c->arena, error);
   if (status == POA_OK)
-    status = write(c, &other, error);
+    status = write_model(c, &other, error);
   poa_deployment_close(&other);
   return status;
 }

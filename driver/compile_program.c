@@ -227,6 +227,8 @@ static poa_status build(poa_compilation *c, const poa_program *program, const ch
   int objects = 0;
   poa_status status = poa_aot_program_write(&made, prefix, &objects, error);
   if (status == POA_OK)
+    status = poa_check_signals(&c->signals, error);
+  if (status == POA_OK)
     status = link_program(c, prefix, objects, output, error);
   if (status == POA_OK && rename(output, c->flags->output) != 0)
     status = poa_fail(error, POA_IO, "cannot write '%s': %s", c->flags->output, strerror(errno));

@@ -6,6 +6,7 @@
 #include "passes/passes.h"
 #include "poa.h"
 #include "program/command_line.h"
+#include "runtime/signals.h"
 
 /* flags.c: the command line, by getopt_long */
 
@@ -57,6 +58,10 @@ poa_status poa_load_model(const poa_flags *flags, poa_model **model, poa_error *
 
 /* manual.c: writes the pages poa.1 and poa-COMMAND.1 into a folder; the exit status. */
 int poa_write_manual(const char *folder);
+
+/* failure.c: POA_INTERRUPTED once a signal that is watched for has asked to stop, so that work of
+ * many steps ends between two of them and cleans up after itself. */
+poa_status poa_check_signals(const poa_signals *signals, poa_error *error);
 
 /* output_path.c: fails where `path` cannot become a file: no folder, no right to write there,
  * something else in its place. */

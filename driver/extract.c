@@ -26,6 +26,7 @@ enum { PROOF_IMAGES = 8, METADATA = 8 };
 static const uint32_t proof_use = 0x70726f66u; /* "prof" */
 
 typedef struct extractor {
+  poa_signals signals;
   const poa_flags *flags;
   poa_arena *arena;   /* of the run */
   poa_arena *scratch; /* of one point */
@@ -252,6 +253,8 @@ static poa_status extract_to(extractor *x, const poa_point *point, const char *p
 static poa_status extract_point(extractor *x, const poa_point *point, const char *path,
                                 poa_error *error) {
   poa_arena_reset(x->scratch);
+  if (poa_check_signals(&x->signals, error))
+    return POA_INTERRUPTED;
   poa_status status = extract_to(x, point, path, error);
   return status ? poa_context(error, "%s", path) : POA_OK;
 }
@@ -306,8 +309,12 @@ static poa_status extract(extractor *x, poa_error *error) {
 int poa_extract_command(const poa_flags *flags) {
   poa_error error = {0};
   extractor x = {.flags = flags, .arena = poa_arena_create(), .scratch = poa_arena_create()};
-  poa_status status =
-      x.arena && x.scratch ? extract(&x, &error) : poa_fail(&error, POA_NO_MEMORY, "out of memory");
+  poa_status status = x.arena && x.scratch ? poa_signals_watch(&x.signals, &error)
+                                           : poa_fail(&error, POA_NO_MEMORY, "out of memory");
+  if (status == POA_OK) {
+    status = extract(&x, &error);
+    poa_signals_restore(&x.signals);
+  }
   poa_executor_free(x.executor);
   poa_parameter_store_free(x.elastic);
   poa_kernel_library_free(x.library);

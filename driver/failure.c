@@ -8,3 +8,8 @@ int poa_report_failure(const poa_error *error) {
   fprintf(stderr, "poa: %s\n", *error->message ? error->message : "failed");
   return error->status == POA_INTERRUPTED ? 130 : 1;
 }
+
+poa_status poa_check_signals(const poa_signals *signals, poa_error *error) {
+  return poa_signals_stop_asked(signals) ? poa_fail(error, POA_INTERRUPTED, "stopped by a signal")
+                                         : POA_OK;
+}

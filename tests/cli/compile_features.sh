@@ -111,6 +111,15 @@ if command -v qemu-x86_64 >/dev/null && ! ldd ./sub 2>/dev/null | grep -q asan; 
   refuse 'this CPU lacks:.*avx512f' qemu-x86_64 -cpu max,-avx512f ./v4 --info
 fi
 
+# Interrupted, it leaves nothing in the folder for temporary files nor at the output.
+mkdir temporary
+TMPDIR=$PWD/temporary "$poa" compile vits16 --entry step -o interrupted >/dev/null 2>&1 &
+sleep 0.7
+kill -TERM $! # a background job ignores SIGINT
+wait $! && fail "it was not interrupted"
+[[ -z $(ls -A temporary) ]] || fail "an interruption leaves $(ls -A temporary)"
+ls | grep -q '^interrupted' && fail "an interruption leaves an output"
+
 # Bad input of the command.
 refuse 'unknown CPU' "$poa" compile run --cpu znver9 -o x
 refuse 'is no feature' "$poa" compile run --cpu x86-64-v3,+avx1024 -o x
