@@ -22,10 +22,13 @@ static bool own_folder(char path[PATH_MAX]) {
 
 /* `below` the executable's folder, if `has` is there. */
 static bool find_folder(const char *below, const char *has, char *path, size_t size) {
-  char own[PATH_MAX], probe[2 * PATH_MAX];
-  if (!own_folder(own) || (size_t)snprintf(path, size, "%s/%s", own, below) >= size)
+  char own[PATH_MAX], joined[2 * PATH_MAX], probe[2 * PATH_MAX], whole[PATH_MAX];
+  if (!own_folder(own))
     return false;
-  snprintf(probe, sizeof probe, "%s/%s", path, has);
+  snprintf(joined, sizeof joined, "%s/%s", own, below);
+  if (!realpath(joined, whole) || (size_t)snprintf(path, size, "%s", whole) >= size)
+    return false;
+  snprintf(probe, sizeof probe, "%s/%s", whole, has);
   return access(probe, R_OK) == 0;
 }
 

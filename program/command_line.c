@@ -16,6 +16,9 @@ static poa_status read_count(const poa_flag_row *row, const char *text, int64_t 
   if (*end || end == text || errno || value < row->smallest)
     return poa_fail(error, POA_BAD_INPUT, "--%s takes an integer from %lld up, not '%s'", row->name,
                     (long long)row->smallest, text);
+  if (row->smallest > 0 && value > INT32_MAX) /* of a number of things; a seed may be any */
+    return poa_fail(error, POA_BAD_INPUT, "--%s takes an integer up to %d, not '%s'", row->name,
+                    INT32_MAX, text);
   *result = value;
   return POA_OK;
 }

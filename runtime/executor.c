@@ -28,6 +28,11 @@ struct poa_prepared {
 
 poa_status poa_executor_create(poa_executor **executor, int threads, const poa_plugins *plugins,
                                poa_error *error) {
+  enum { MOST_THREADS = 4096 };
+  *executor = NULL;
+  if (threads > MOST_THREADS)
+    return poa_fail(error, POA_BAD_INPUT, "%d threads are more than the %d that can be used",
+                    threads, MOST_THREADS);
   *executor = calloc(1, sizeof **executor);
   if (!*executor)
     return poa_fail(error, POA_NO_MEMORY, "out of memory for the executor");

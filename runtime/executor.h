@@ -28,7 +28,8 @@
 typedef struct poa_executor poa_executor;
 typedef struct poa_prepared poa_prepared;
 
-/* Makes an executor with an empty arena. `threads`: 0 means as many as OpenMP would take.
+/* Makes an executor with an empty arena. `threads`: 0 means as many as OpenMP would take; more than
+ * 4096 are refused.
  * `plugins` (may be NULL: none) serve external calls and must outlive the executor. */
 poa_status poa_executor_create(poa_executor **executor, int threads, const poa_plugins *plugins,
                                poa_error *error);

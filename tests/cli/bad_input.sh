@@ -32,6 +32,8 @@ refuse "did you mean 'train'" trian tiny
 refuse 'did you mean --threads' bench tiny --treads 2
 refuse 'takes an integer' bench tiny --threads zero
 refuse 'takes an integer' bench tiny --threads 0
+refuse 'takes an integer up to' bench tiny --threads 4294967297
+refuse 'more than the 4096' bench tiny --threads 5000
 refuse 'usage: poa train' train
 refuse "no model 'tinny'" info tinny
 refuse "did you mean 'min_width'" info tiny --set min_widht=64
