@@ -20,11 +20,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "codegen/emit.h"
 #include "codegen/module.h"
 #include "codegen/object_cache.h"
+#include "runtime/clock.h"
 
 typedef struct kernel {
   poa_hash hash;
@@ -261,17 +261,11 @@ static poa_status resolve(poa_kernel_library *library, const poa_kernel_request 
   return status;
 }
 
-static double seconds_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 poa_status poa_kernel_library_get(poa_kernel_library *library, const poa_kernel_request *requests,
                                   int64_t count, poa_kernel_fn *functions, poa_error *error) {
   if (count <= 0)
     return POA_OK;
-  double start = seconds_now();
+  double start = poa_seconds();
   int64_t *kernels = calloc((size_t)count, sizeof *kernels);
   job *jobs = calloc((size_t)count, sizeof *jobs);
   poa_status status;
@@ -281,7 +275,7 @@ poa_status poa_kernel_library_get(poa_kernel_library *library, const poa_kernel_
     status = resolve(library, requests, count, kernels, jobs, functions, error);
   free(jobs);
   free(kernels);
-  library->statistics.seconds += seconds_now() - start;
+  library->statistics.seconds += poa_seconds() - start;
   return status;
 }
 

@@ -24,15 +24,10 @@ typedef struct product {
 
 /* Names */
 
-static const char *base_name(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash ? slash + 1 : path;
-}
-
 static poa_status name_product(product *p, poa_error *error) {
   poa_arena *arena = p->c->arena;
   const char *output = p->c->flags->output;
-  p->file = base_name(output);
+  p->file = poa_base_name(output);
   p->folder = poa_arena_format(arena, "%.*s", (int)(p->file - output), output);
   const char *start = strncmp(p->file, "lib", 3) == 0 && p->file[3] ? p->file + 3 : p->file;
   char *name = poa_arena_format(arena, "%.*s", (int)strcspn(start, "."), start);

@@ -81,11 +81,6 @@ static poa_status describe_entries(const poa_compilation *c, poa_program *progra
   return status;
 }
 
-static const char *base_name(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash ? slash + 1 : path;
-}
-
 static poa_status describe(const poa_compilation *c, poa_program *program, poa_error *error) {
   const poa_deployment *d = &c->deployments[0];
   *program = (poa_program){
@@ -177,7 +172,7 @@ static poa_status place_weights(poa_compilation *c, poa_program *program, void *
     return status;
   }
   const char *path = poa_arena_format(c->arena, "%s.safetensors", c->flags->output);
-  program->weights_file = base_name(path);
+  program->weights_file = poa_base_name(path);
   return write_weights(c, plan, *weights, path, error);
 }
 

@@ -8,6 +8,7 @@
 #include "codegen/lower.h"
 #include "driver/run_flags.h"
 #include "program/run_folder.h"
+#include "runtime/shape.h"
 
 static bool is_folder(const char *path) {
   struct stat status;
@@ -182,30 +183,19 @@ poa_status poa_deployment_plain(const poa_deployment *d, const char *entry, cons
 
 /* Values */
 
-static int write_shape(const int64_t *dim, int rank, char *out, size_t size) {
-  int used = snprintf(out, size, "[");
-  for (int i = 0; i < rank; i++)
-    used += snprintf(out + used, size - (size_t)used, "%s%lld", i ? "," : "", (long long)dim[i]);
-  return used + snprintf(out + used, size - (size_t)used, "]");
-}
-
 static poa_status check_shape(const poa_deployment *d, const poa_file_tensor *tensor,
                               const poa_type *type, poa_error *error) {
-  int64_t dim[POA_MAX_RANK];
-  char expected[200], found[200];
-  bool same = tensor->shape.rank == type->rank;
-  for (int i = 0; i < type->rank; i++) {
-    dim[i] = type->dim[i].value;
-    same = same && tensor->shape.dim[i] == dim[i];
-  }
-  if (same)
+  char expected[POA_SHAPE_TEXT_BYTES], found[POA_SHAPE_TEXT_BYTES];
+  poa_plan_shape shape = {.rank = type->rank};
+  for (int i = 0; i < type->rank; i++)
+    shape.dim[i] = type->dim[i].value;
+  if (poa_shapes_equal(tensor->shape, shape))
     return POA_OK;
-  write_shape(dim, type->rank, expected, sizeof expected);
-  write_shape(tensor->shape.dim, tensor->shape.rank, found, sizeof found);
   return poa_fail(error, POA_BAD_INPUT,
                   "'%s' does not fit the model: '%s' is %s, expected %s; were other constants set "
                   "(--set) when it was trained?",
-                  d->weights->path, tensor->name, found, expected);
+                  d->weights->path, tensor->name, poa_shape_text(tensor->shape, found),
+                  poa_shape_text(shape, expected));
 }
 
 /* The tensor `name` as a run has it, SET.NAME, or as a file of plain weights has it. */

@@ -63,7 +63,9 @@ int poa_write_manual(const char *folder);
  * many steps ends between two of them and cleans up after itself. */
 poa_status poa_check_signals(const poa_signals *signals, poa_error *error);
 
-/* output_path.c: fails where `path` cannot become a file: no folder, no right to write there,
+/* output_path.c: what stands after the last slash. */
+const char *poa_base_name(const char *path);
+/* Fails where `path` cannot become a file: no folder, no right to write there,
  * something else in its place. */
 poa_status poa_check_writable(const char *path, poa_error *error);
 

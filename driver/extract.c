@@ -15,6 +15,7 @@
 #include "driver/deployment.h"
 #include "driver/forward.h"
 #include "driver/kernels.h"
+#include "program/features_ends.h"
 #include "runtime/checkpoint.h"
 #include "runtime/philox.h"
 
@@ -103,22 +104,21 @@ static poa_status write_file(extractor *x, const poa_extraction *extraction, con
 /* Runs the network on the proof's images; *features and *count are in the scratch arena. */
 static poa_status run(extractor *x, poa_forward *forward, const poa_parameter_store *store,
                       float **features, int64_t *count, poa_error *error) {
-  const poa_plan_input *images;
-  const poa_plan_output *output;
+  poa_features_ends ends;
   poa_random random;
-  poa_status status = poa_forward_ends(forward, &images, &output, error);
+  poa_status status = poa_find_features_ends(forward->plan, &ends, error);
   if (status == POA_OK)
     status = poa_forward_prepare(forward, x->executor, store, error);
   if (status)
     return status;
-  float *pixels = poa_prepared_pointer(forward->prepared, images->buffer);
+  float *pixels = poa_prepared_pointer(forward->prepared, ends.images->buffer);
   poa_random_open(&random, 0, 0, proof_use);
-  for (int64_t i = 0; i < poa_plan_elements(images->shape); i++)
+  for (int64_t i = 0; i < poa_plan_elements(ends.images->shape); i++)
     pixels[i] = (float)poa_random_normal(&random);
   poa_executor_run(x->executor, forward->prepared, NULL);
-  *count = poa_plan_elements(output->shape);
+  *count = poa_plan_elements(ends.features->shape);
   *features = poa_arena_alloc(x->scratch, (size_t)*count * sizeof **features);
-  memcpy(*features, poa_prepared_pointer(forward->prepared, output->buffer),
+  memcpy(*features, poa_prepared_pointer(forward->prepared, ends.features->buffer),
          (size_t)*count * sizeof **features);
   return POA_OK;
 }

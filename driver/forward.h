@@ -19,8 +19,4 @@ poa_status poa_forward_prepare(poa_forward *forward, poa_executor *executor,
                                const poa_parameter_store *store, poa_error *error);
 void poa_forward_close(poa_forward *forward);
 
-/* The entry's one input of images, and its first result. Fails with what was expected. */
-poa_status poa_forward_ends(const poa_forward *forward, const poa_plan_input **images,
-                            const poa_plan_output **features, poa_error *error);
-
 #endif

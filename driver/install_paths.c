@@ -7,23 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The folder of this executable, without a slash at the end; false if it cannot be told. */
-static bool own_folder(char path[PATH_MAX]) {
-  ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
-  if (length <= 0)
-    return false;
-  path[length] = '\0';
-  char *slash = strrchr(path, '/');
-  if (!slash)
-    return false;
-  *slash = '\0';
-  return true;
-}
+#include "runtime/own_folder.h"
 
 /* `below` the executable's folder, if `has` is there. */
 static bool find_folder(const char *below, const char *has, char *path, size_t size) {
   char own[PATH_MAX], joined[2 * PATH_MAX], probe[2 * PATH_MAX], whole[PATH_MAX];
-  if (!own_folder(own))
+  if (!poa_own_folder(own, sizeof own))
     return false;
   snprintf(joined, sizeof joined, "%s/%s", own, below);
   if (!realpath(joined, whole) || (size_t)snprintf(path, size, "%s", whole) >= size)

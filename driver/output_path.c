@@ -1,10 +1,15 @@
-/* output_path.c: whether a file can be written, asked before the work begins. */
+/* output_path.c: names of files, and whether one can be written, asked before the work begins. */
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "driver/driver.h"
+
+const char *poa_base_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
 
 poa_status poa_check_writable(const char *path, poa_error *error) {
   char folder[PATH_MAX] = ".";

@@ -1,10 +1,10 @@
 /* pipeline.c: the table of passes, the order in which they run by default, and the one
  * loop that runs, checks, times and reports them. */
 #include <string.h>
-#include <time.h>
 
 #include "passes/passes.h"
 #include "passes/schedule.h"
+#include "runtime/clock.h"
 
 const poa_pipeline_row poa_pipeline[] = {
     {"specialize", poa_specialize, "binds the elastic names to a point of the lattice", NULL},
@@ -55,12 +55,6 @@ static poa_status refuse(const char *name, poa_error *error) {
   return poa_fail(error, POA_BAD_INPUT, "there is no pass '%s'; `poa opt --list` lists them", name);
 }
 
-static double seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 static bool must_verify(const run *r) {
 #ifndef NDEBUG
   (void)r;
@@ -83,11 +77,11 @@ static poa_status run_pass(const run *r, const char *name) {
   const poa_pipeline_row *row = find(name);
   if (!row)
     return refuse(name, r->error);
-  double start = seconds();
+  double start = poa_seconds();
   poa_status status = row->pass(r->graph, r->options, r->error);
   if (status)
     return status;
-  double elapsed = seconds() - start;
+  double elapsed = poa_seconds() - start;
   if (must_verify(r))
     status = verify_after(r, row);
   if (status)

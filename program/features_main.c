@@ -2,12 +2,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "program/cpu.h"
 #include "program/features.h"
 #include "runtime/checkpoint.h"
 #include "runtime/openmp_start.h"
+#include "runtime/own_folder.h"
 
 #define FIELD(name) offsetof(poa_features_flags, name)
 
@@ -61,13 +61,10 @@ static void print_help(const poa_program *program, const char *name) {
 
 /* The file beside this executable. */
 static poa_status beside(const char *name, char *path, size_t size, poa_error *error) {
-  ssize_t length = readlink("/proc/self/exe", path, size - 1);
-  char *slash = length > 0 ? memrchr(path, '/', (size_t)length) : NULL;
-  size_t folder = slash ? (size_t)(slash + 1 - path) : 0;
-  if (!slash || folder + strlen(name) >= size)
-    return poa_fail(error, POA_IO, "cannot tell where this program lies: give --weights FILE");
-  strcpy(path + folder, name);
-  return POA_OK;
+  size_t folder = poa_own_folder(path, size) ? strlen(path) : size;
+  if (folder < size && (size_t)snprintf(path + folder, size - folder, "/%s", name) < size - folder)
+    return POA_OK;
+  return poa_fail(error, POA_IO, "cannot tell where this program lies: give --weights FILE");
 }
 
 static poa_status load_weights(poa_features *f, const poa_plan *plan, poa_error *error) {

@@ -75,18 +75,10 @@ static bool has_part(const intake *m, const char *name) {
   return false;
 }
 
-static void print_shape(const poa_plan_shape *shape, char *out, size_t size) {
-  int used = snprintf(out, size, "[");
-  for (int i = 0; i < shape->rank; i++)
-    used +=
-        snprintf(out + used, size - (size_t)used, "%s%lld", i ? "," : "", (long long)shape->dim[i]);
-  snprintf(out + used, size - (size_t)used, "]");
-}
-
 static poa_status check_parameter(const intake *m, const poa_plan_parameter *parameter,
                                   poa_error *error) {
   const poa_file_tensor *tensor = find_tensor(m, m->prefix, parameter->name);
-  char ours[200], theirs[200];
+  char ours[POA_SHAPE_TEXT_BYTES], theirs[POA_SHAPE_TEXT_BYTES];
   if (!tensor && has_part(m, parameter->name))
     return poa_fail(error, POA_BAD_INPUT,
                     "'%s' lacks '%s%s', while it has others of that part: its network is another "
@@ -94,13 +86,12 @@ static poa_status check_parameter(const intake *m, const poa_plan_parameter *par
                     m->file->path, m->prefix, parameter->name);
   if (!tensor || poa_shapes_equal(tensor->shape, parameter->shape))
     return POA_OK;
-  print_shape(&parameter->shape, ours, sizeof ours);
-  print_shape(&tensor->shape, theirs, sizeof theirs);
   return poa_fail(
       error, POA_BAD_INPUT,
       "'%s': '%s' is %s, and in the largest network of this model %s: set the constants "
       "for width, patches and image size to those of the file",
-      m->file->path, tensor->name, theirs, ours);
+      m->file->path, tensor->name, poa_shape_text(tensor->shape, theirs),
+      poa_shape_text(parameter->shape, ours));
 }
 
 static poa_status check_all(const intake *m, poa_error *error) {

@@ -1,4 +1,4 @@
-/* checkpoint.c: saving, verified loading, importing weights. */
+/* checkpoint.c: saving and verified loading. */
 #include "runtime/checkpoint.h"
 
 #include <errno.h>
@@ -124,17 +124,15 @@ typedef struct tensor_pair {
   const poa_plan_parameter *parameter;
 } tensor_pair;
 
-static const poa_file_tensor *find_tensor(const poa_safetensors *file, const char *prefix,
-                                          const char *name) {
-  char *key = NULL;
-  if (asprintf(&key, "%s%s", prefix, name) < 0)
-    return NULL;
-  const poa_file_tensor *tensor = poa_safetensors_find(file, key);
+static const poa_file_tensor *find_tensor(const poa_safetensors *file,
+                                          const poa_plan_parameter *parameter) {
+  char *key = parameter_key(parameter);
+  const poa_file_tensor *tensor = key ? poa_safetensors_find(file, key) : NULL;
   free(key);
   return tensor;
 }
 
-static poa_status check_pair(const poa_safetensors *file, const tensor_pair *pair, bool any_dtype,
+static poa_status check_pair(const poa_safetensors *file, const tensor_pair *pair,
                              poa_error *error) {
   const poa_file_tensor *tensor = pair->tensor;
   char expected[POA_SHAPE_TEXT_BYTES], found[POA_SHAPE_TEXT_BYTES];
@@ -144,20 +142,21 @@ static poa_status check_pair(const poa_safetensors *file, const tensor_pair *pai
                     "the file made with other settings?",
                     file->path, tensor->name, poa_shape_text(tensor->shape, found),
                     poa_shape_text(pair->parameter->shape, expected));
-  if (!any_dtype && tensor->dtype != POA_TENSOR_F32)
+  if (tensor->dtype != POA_TENSOR_F32)
     return poa_fail(error, POA_BAD_INPUT, "'%s': tensor '%.300s' is of type %s, expected F32",
                     file->path, tensor->name, poa_tensor_dtype_name(tensor->dtype));
   return POA_OK;
 }
 
-static poa_status missing(const poa_safetensors *file, const char *prefix,
-                          const poa_plan_parameter *parameter, poa_error *error) {
+static poa_status missing(const poa_safetensors *file, const poa_plan_parameter *parameter,
+                          poa_error *error) {
   char shape[POA_SHAPE_TEXT_BYTES];
   return poa_fail(error, POA_BAD_INPUT,
-                  "'%s' lacks the tensor '%.100s%.300s' %s that the model "
+                  "'%s' lacks the tensor '%.100s%s%.300s' %s that the model "
                   "has; it has %d tensors, %s%.300s%s",
-                  file->path, prefix, parameter->name, poa_shape_text(parameter->shape, shape),
-                  file->tensor_count, file->tensor_count ? "such as '" : "none",
+                  file->path, parameter->set, parameter->set[0] ? "." : "", parameter->name,
+                  poa_shape_text(parameter->shape, shape), file->tensor_count,
+                  file->tensor_count ? "such as '" : "none",
                   file->tensor_count ? file->tensors[0].name : "", file->tensor_count ? "'" : "");
 }
 
@@ -166,31 +165,18 @@ static void copy_values(poa_parameter_store *store, const tensor_pair *pairs, in
     poa_tensor_to_f32(pairs[i].tensor, poa_parameter_store_values(store, pairs[i].parameter));
 }
 
-static bool wanted(const poa_plan_parameter *parameter, const char *set) {
-  return !set || strcmp(parameter->set, set) == 0;
-}
-
-/* Pairs each parameter of `set` (NULL: of all sets, called as in a checkpoint) with its tensor. */
-static poa_status pair_tensors(const poa_safetensors *file, const char *prefix,
-                               const poa_parameter_store *store, const char *set,
-                               tensor_pair *pairs, int *count, poa_error *error) {
+/* Pairs each parameter with its tensor. */
+static poa_status pair_tensors(const poa_safetensors *file, const poa_parameter_store *store,
+                               tensor_pair *pairs, poa_error *error) {
   const poa_plan *plan = poa_parameter_store_plan(store);
-  *count = 0;
   for (int i = 0; i < plan->parameter_count; i++) {
     const poa_plan_parameter *parameter = &plan->parameters[i];
-    if (!wanted(parameter, set))
-      continue;
-    char own_prefix[300];
-    if (!set)
-      snprintf(own_prefix, sizeof own_prefix, "%s%s", parameter->set, parameter->set[0] ? "." : "");
-    const char *used = set ? prefix : own_prefix;
-    tensor_pair pair = {.tensor = find_tensor(file, used, parameter->name), .parameter = parameter};
-    if (!pair.tensor)
-      return missing(file, used, parameter, error);
-    poa_status status = check_pair(file, &pair, set != NULL, error);
+    pairs[i] = (tensor_pair){.tensor = find_tensor(file, parameter), .parameter = parameter};
+    if (!pairs[i].tensor)
+      return missing(file, parameter, error);
+    poa_status status = check_pair(file, &pairs[i], error);
     if (status != POA_OK)
       return status;
-    pairs[(*count)++] = pair;
   }
   return POA_OK;
 }
@@ -226,35 +212,15 @@ static tensor_pair *allocate_pairs(const poa_parameter_store *store, poa_error *
 
 poa_status poa_checkpoint_load(const poa_safetensors *file, poa_parameter_store *store,
                                poa_error *error) {
-  int count;
+  int count = poa_parameter_store_plan(store)->parameter_count;
   tensor_pair *pairs = allocate_pairs(store, error);
   if (!pairs)
     return POA_NO_MEMORY;
-  poa_status status = pair_tensors(file, "", store, NULL, pairs, &count, error);
+  poa_status status = pair_tensors(file, store, pairs, error);
   if (status == POA_OK)
     status = check_unexpected(file, pairs, count, error);
   if (status == POA_OK)
     copy_values(store, pairs, count);
-  free(pairs);
-  return status;
-}
-
-poa_status poa_checkpoint_import_set(const poa_safetensors *file, const char *prefix,
-                                     poa_parameter_store *store, const char *set, int *ignored,
-                                     poa_error *error) {
-  int count;
-  tensor_pair *pairs = allocate_pairs(store, error);
-  if (!pairs)
-    return POA_NO_MEMORY;
-  poa_status status = pair_tensors(file, prefix, store, set, pairs, &count, error);
-  if (status == POA_OK && count == 0)
-    status = poa_fail(error, POA_BAD_INPUT, "the model has no parameter set '%s' to fill from '%s'",
-                      set, file->path);
-  if (status == POA_OK) {
-    copy_values(store, pairs, count);
-    if (ignored)
-      *ignored = file->tensor_count - count;
-  }
   free(pairs);
   return status;
 }

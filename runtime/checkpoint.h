@@ -38,11 +38,4 @@ poa_status poa_checkpoint_read_info(const poa_safetensors *file, poa_checkpoint_
 poa_status poa_checkpoint_load(const poa_safetensors *file, poa_parameter_store *store,
                                poa_error *error);
 
-/* Fills the parameters of `set` from a plain weight file, whose names are `prefix` ("" for none)
- * followed by ours, of any dtype; shapes must be the plan's. All of the set must be there; what
- * else the file holds is ignored, and counted in *ignored (may be NULL). */
-poa_status poa_checkpoint_import_set(const poa_safetensors *file, const char *prefix,
-                                     poa_parameter_store *store, const char *set, int *ignored,
-                                     poa_error *error);
-
 #endif

@@ -11,8 +11,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "runtime/clock.h"
 #include "runtime/preparation.h"
 #include "runtime/sources.h"
 
@@ -144,15 +144,9 @@ void poa_feeder_free(poa_feeder *feeder) {
   free(feeder);
 }
 
-static double seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* Waits until `step` is prepared. */
 static poa_status await(poa_feeder *f, int64_t step, double *waited, poa_error *error) {
-  double start = seconds();
+  double start = poa_seconds();
   pthread_mutex_lock(&f->mutex);
   while (f->ready <= step && f->failure.status == POA_OK)
     pthread_cond_wait(&f->changed, &f->mutex);
@@ -160,7 +154,7 @@ static poa_status await(poa_feeder *f, int64_t step, double *waited, poa_error *
   if (f->ready <= step)
     status = poa_fail(error, f->failure.status, "%s", f->failure.message);
   pthread_mutex_unlock(&f->mutex);
-  *waited = seconds() - start;
+  *waited = poa_seconds() - start;
   return status;
 }
 

@@ -281,18 +281,14 @@ static int compare_names(const void *a, const void *b) {
                 (*(const poa_file_tensor *const *)b)->name);
 }
 
-/* Puts the tensors in the order of their data, and finds repeated names. */
-static poa_status index_names(opened_file *file, poa_error *error) {
+/* Puts the tensors in the order of their data, and by name. (That names differ the parser saw to.)
+ */
+static void index_names(opened_file *file) {
   int count = file->content.tensor_count;
   qsort(file->tensors, (size_t)count, sizeof *file->tensors, compare_data);
   for (int i = 0; i < count; i++)
     file->by_name[i] = &file->tensors[i];
   qsort(file->by_name, (size_t)count, sizeof *file->by_name, compare_names);
-  for (int i = 1; i < count; i++)
-    if (compare_names(&file->by_name[i - 1], &file->by_name[i]) == 0)
-      return refuse(file, error, "tensor '%.200s' appears twice in the header",
-                    file->by_name[i]->name);
-  return POA_OK;
 }
 
 static poa_status read_file(opened_file *file, poa_error *error) {
@@ -301,9 +297,10 @@ static poa_status read_file(opened_file *file, poa_error *error) {
     status = parse_header(file, error);
   if (status == POA_OK)
     status = read_entries(file, error);
-  if (status == POA_OK)
-    status = index_names(file, error);
-  return status == POA_OK ? check_coverage(file, error) : status;
+  if (status != POA_OK)
+    return status;
+  index_names(file);
+  return check_coverage(file, error);
 }
 
 poa_status poa_safetensors_open(poa_safetensors **file, const char *path, poa_error *error) {

@@ -1,4 +1,4 @@
-/* checkpoint.c: a run's state saved, verified and loaded; weights imported. */
+/* checkpoint.c: a run's state saved, verified and loaded. */
 #include <criterion/criterion.h>
 
 #include "runtime/checkpoint.h"
@@ -176,37 +176,4 @@ Test(checkpoint, damaged_metadata) {
     cr_expect(strstr(error.message, rows[i].expected), "%s", error.message);
     poa_safetensors_close(file);
   }
-}
-
-/* Protects: a set is filled from a plain weight file, of any float type and with a prefix; what is
- * not needed is counted, what is missing or of another shape refused before any change. */
-Test(checkpoint, import_of_a_set) {
-  const float bias[] = {1, 2, 3};
-  uint16_t brains[12];
-  for (int i = 0; i < 12; i++)
-    brains[i] = 0x3f80; /* 1.0 */
-  const poa_file_tensor tensors[] = {{"net.norm.bias", POA_TENSOR_F32, {1, {3}}, bias},
-                                     {"net.w", POA_TENSOR_BF16, {2, {6, 2}}, brains},
-                                     {"head", POA_TENSOR_F32, {1, {3}}, bias}};
-  cr_assert_eq(poa_safetensors_write(path, 3, tensors, 0, NULL, NULL), POA_OK);
-  poa_safetensors *file = open_file();
-  poa_parameter_store *store = create(&plan, 0);
-  poa_error error = {0};
-  int ignored = -1;
-  cr_expect_eq(poa_checkpoint_import_set(file, "", store, "student", &ignored, &error),
-               POA_BAD_INPUT);
-  cr_expect(strstr(error.message, "lacks the tensor 'w' [6,2]"), "%s", error.message);
-  error = (poa_error){0};
-  cr_expect_eq(poa_checkpoint_import_set(file, "net.", store, "none", &ignored, &error),
-               POA_BAD_INPUT);
-  cr_expect(strstr(error.message, "no parameter set 'none'"), "%s", error.message);
-  error = (poa_error){0};
-  cr_expect_eq(poa_checkpoint_import_set(file, "net.", store, "student", &ignored, &error), POA_OK,
-               "%s", error.message);
-  cr_expect_eq(ignored, 1);
-  cr_expect_eq(poa_parameter_store_values(store, &parameters[0])[11], 1);
-  cr_expect_arr_eq(poa_parameter_store_values(store, &parameters[1]), bias, sizeof bias);
-  cr_expect_eq(poa_parameter_store_values(store, &parameters[2])[0], 0);
-  poa_parameter_store_free(store);
-  poa_safetensors_close(file);
 }
