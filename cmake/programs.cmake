@@ -28,12 +28,15 @@ if(POA_SANITIZE)
 endif()
 
 set(image_libraries "")
+add_dependencies(poa_driver poa_no_images) # programs are linked with it, not the command
 if(TARGET poa_images)
-  add_dependencies(poa_driver poa_images) # it is linked with by the command, not into it
   set(others ${POA_STATIC_LIBRARIES})
   set(POA_STATIC_LIBRARIES "")
   poa_take_static_library(POA_STATIC_JPEG libjpeg.a)
   poa_take_static_library(POA_STATIC_PNG libpng16.a libpng.a)
+  if(WEBP_FOUND)
+    poa_take_static_library(POA_STATIC_WEBP libwebp.a)
+  endif()
   string(REPLACE ";" "|" image_libraries "${POA_STATIC_LIBRARIES}")
   list(APPEND POA_STATIC_LIBRARIES ${others})
 endif()

@@ -70,7 +70,8 @@ static poa_status check_flags(const poa_flags *flags, product made, poa_error *e
         "another machine has to be linked there, or by a cross linker");
   if (flags->with_images && (made != EXE || step))
     return poa_fail(error, POA_BAD_INPUT,
-                    "--with-images goes with --emit exe of the entry 'features' alone");
+                    "--with-images goes with --emit exe of the entry 'features' alone; trainers "
+                    "read images without it");
   if (flags->with_images && !*POA_IMAGE_LIBRARIES)
     return poa_fail(error, POA_UNSUPPORTED,
                     "--with-images: this poa was built without libjpeg-turbo and libpng");

@@ -4,7 +4,8 @@
  *   it is whole
  *
  * Linked in are libpoa_program and libpoart, of which only what is called stays, and the static
- * libraries they need; libc, libm and the OpenMP runtime are shared. */
+ * libraries they need, those of images only where they are asked for or trained on; libc, libm and
+ * the OpenMP runtime are shared. */
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -183,6 +184,7 @@ static poa_status link_program(const poa_compilation *c, const char *prefix, int
   char folder[PATH_MAX];
   const char *linker;
   poa_link_line line = {0};
+  bool images = *POA_IMAGE_LIBRARIES && (c->flags->with_images || !is_features(c));
   poa_status status = poa_linker_find(&linker, error);
   if (status == POA_OK)
     status = poa_library_dir(folder, sizeof folder, error);
@@ -194,13 +196,10 @@ static poa_status link_program(const poa_compilation *c, const char *prefix, int
   poa_link_add(&line, output);
   for (int i = 0; i < objects; i++)
     poa_link_add(&line, poa_arena_format(c->arena, "%s-%d.o", prefix, i));
-  if (c->flags->with_images)
-    poa_link_add(&line, "-Wl,-u,poa_codec_decode"); /* else the one without would be found first */
-  if (c->flags->with_images)
-    poa_link_add_list(&line, c->arena, ours, "libpoa_images.a");
   poa_link_add_list(&line, c->arena, ours, "libpoa_program.a|libpoart.a");
-  if (c->flags->with_images)
-    poa_link_add_list(&line, c->arena, ours, POA_IMAGE_LIBRARIES);
+  poa_link_add_list(&line, c->arena, ours, images ? "libpoa_images.a" : "libpoa_no_images.a");
+  if (images)
+    poa_link_add_list(&line, c->arena, ours, "libpoart.a|" POA_IMAGE_LIBRARIES);
   poa_link_add_list(&line, c->arena, ours, POA_STATIC_LIBRARIES);
   poa_link_add_list(&line, c->arena, "", POA_LINK_FLAGS);
   return poa_linker_run(linker, line.argument, error);

@@ -57,7 +57,7 @@ static const poa_flag_row table[] = {
     {"weights-external", POA_FLAG_SWITCH, FIELD(weights_external), 0, NULL,
      "leave the weights in a file beside the program"},
     {"with-images", POA_FLAG_SWITCH, FIELD(with_images), 0, NULL,
-     "a program that reads JPEG and PNG files too"},
+     "a program that reads JPEG, PNG and WebP files too"},
 };
 enum { ROW_COUNT = sizeof table / sizeof *table };
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "program/features.h"
-#include "program/image_files.h"
+#include "runtime/image_files.h"
 #include "runtime/image.h"
 
 static poa_status add_values(poa_features *f, const poa_loaded_images *images, int64_t index,
@@ -86,7 +86,7 @@ poa_status poa_features_read(poa_features *f, const char *path, FILE *names, poa
   if (strcmp(path, "-") == 0)
     return read_standard_input(f, names, error);
   poa_loaded_images images;
-  poa_status status = poa_images_load(path, &images, error);
+  poa_status status = poa_images_load(path, 0, &images, error);
   if (status)
     return status;
   status = add_images(f, &images, path, names, error);

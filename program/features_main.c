@@ -47,7 +47,7 @@ static void print_help(const poa_program *program, const char *name) {
   printf(
       "usage: %s [flags] [FILE..]\n\n"
       "Computes the features of images with %s, compiled by poa %s.\n\n"
-      "FILEs are .npy arrays, IDX files, PGM, PPM, and JPEG and PNG if compiled in; their pixels\n"
+      "FILEs are .npy arrays, IDX files, PGM, PPM, and JPEG, PNG and WebP if compiled in; pixels\n"
       "are cut to the middle square, resized and normalized as in training, while .npy files of\n"
       "floats are taken as they are. Without FILE, or for -, standard input is raw float32\n"
       "[n, channels, size, size]. Features go to standard output as text, or to -o FILE as\n"

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "program/features.h"
-#include "program/npy.h"
+#include "runtime/npy.h"
 #include "runtime/atomic_file.h"
 #include "runtime/safetensors.h"
 

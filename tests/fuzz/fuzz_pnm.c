@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "program/pnm.h"
+#include "runtime/pnm.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

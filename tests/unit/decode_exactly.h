@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "program/image_files.h"
+#include "runtime/image_files.h"
 
 typedef poa_status (*image_decoder)(const uint8_t *bytes, size_t size, poa_loaded_images *images,
                                     poa_error *error);

@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
-#include "program/image_files.h"
+#include "runtime/image_files.h"
 #include "temporary_folder.h"
 
 static char folder[64];
@@ -32,7 +32,7 @@ static void write_file(const char *name, const void *bytes, size_t size) {
 static void refuse(const char *name, poa_status expected, const char *what) {
   poa_loaded_images images;
   poa_error error = {0};
-  cr_assert_eq(poa_images_load(path_of(name), &images, &error), expected, "%s", error.message);
+  cr_assert_eq(poa_images_load(path_of(name), 0, &images, &error), expected, "%s", error.message);
   cr_assert(strncmp(error.message, path_of(name), strlen(path_of(name))) == 0, "%s", error.message);
   cr_assert(strstr(error.message, what), "%s", error.message);
   cr_assert(!images.pixels && !images.values);
@@ -45,11 +45,13 @@ Test(image_files, told_by_content) {
   poa_loaded_images images;
   poa_error error = {0};
   write_file("image.npy", "P5 2 1 255\nab", 13);
-  cr_assert_eq(poa_images_load(path_of("image.npy"), &images, &error), POA_OK, "%s", error.message);
+  cr_assert_eq(poa_images_load(path_of("image.npy"), 0, &images, &error), POA_OK, "%s",
+               error.message);
   cr_assert(images.count == 1 && images.width == 2 && images.pixels[1] == 'b');
   poa_images_free(&images);
   write_file("image.pgm", "\0\0\10\3\0\0\0\2\0\0\0\1\0\0\0\1ab", 18);
-  cr_assert_eq(poa_images_load(path_of("image.pgm"), &images, &error), POA_OK, "%s", error.message);
+  cr_assert_eq(poa_images_load(path_of("image.pgm"), 0, &images, &error), POA_OK, "%s",
+               error.message);
   cr_assert(images.count == 2 && images.channels == 1 && images.pixels[1] == 'b');
   poa_images_free(&images);
 }
@@ -62,6 +64,7 @@ Test(image_files, refuses) {
   write_file("byte", "P", 1);
   write_file("image.jpg", "\377\330\377\340", 4);
   write_file("image.png", "\211PNG\r\n\32\n", 8);
+  write_file("image.webp", "RIFF\20\0\0\0WEBPVP8L", 16);
   refuse("missing", POA_IO, "No such file");
   refuse(".", POA_BAD_INPUT, "is no file");
   refuse("pipe", POA_BAD_INPUT, "is no file");
@@ -70,7 +73,34 @@ Test(image_files, refuses) {
   refuse("byte", POA_BAD_INPUT, "is no image that this program knows");
   refuse("image.jpg", POA_UNSUPPORTED, "is a JPEG file, and this program was compiled without");
   refuse("image.png", POA_UNSUPPORTED, "is a PNG file, and this program was compiled without");
+  refuse("image.webp", POA_UNSUPPORTED, "is a WebP file, and this program was compiled without");
+  cr_assert(!poa_codec_knows(POA_IMAGE_JPEG) && !poa_codec_knows(POA_IMAGE_WEBP));
   cr_assert_eq(unlink(path_of("pipe")), 0);
+}
+
+/* Guards whole factors: means of squares, rounded, as long as the shorter side stays long enough.
+ */
+Test(image_files, comes_smaller) {
+  static const struct {
+    int least, height, width;
+  } cases[] = {{0, 5, 7}, {3, 5, 7}, {5, 5, 7}, {9, 5, 7}, {2, 2, 3}, {1, 1, 1}};
+  write_file("image.pgm", "P5 7 5 255\n\0\1\2\3\4\5\6\0\1\2\3\4\5\7\377\377", 11 + 16);
+  FILE *file = fopen(path_of("image.pgm"), "ab");
+  for (int i = 16; i < 35; i++)
+    fputc(i, file);
+  fclose(file);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    poa_loaded_images images;
+    poa_error error = {0};
+    cr_assert_eq(poa_images_load(path_of("image.pgm"), cases[i].least, &images, &error), POA_OK);
+    cr_assert(images.height == cases[i].height && images.width == cases[i].width, "%d: %d x %d",
+              cases[i].least, images.height, images.width);
+    if (cases[i].least == 2) { /* (0+1+0+1)/4, (2+3+2+3)/4, (4+5+4+5)/4; (255+255+21+22)/4, .. */
+      cr_assert_arr_eq(images.pixels, "\1\3\5", 3);
+      cr_assert_arr_eq(images.pixels + 3, "\212\24\26", 3);
+    }
+    poa_images_free(&images);
+  }
 }
 
 /* Guards that decoders' messages get the file's name too. */

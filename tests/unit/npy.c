@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "decode_exactly.h"
-#include "program/npy.h"
+#include "runtime/npy.h"
 #include "temporary_folder.h"
 
 typedef struct made_file {
@@ -252,7 +252,7 @@ Test(npy, writes_what_it_reads) {
   poa_loaded_images images = {0};
   poa_error error = {0};
   cr_assert_eq(poa_npy_write(path, values, 3, 2, &error), POA_OK, "%s", error.message);
-  cr_assert_eq(poa_images_load(path, &images, &error), POA_OK, "%s", error.message);
+  cr_assert_eq(poa_images_load(path, 0, &images, &error), POA_OK, "%s", error.message);
   cr_assert(images.count == 1 && images.channels == 1 && images.height == 3 && images.width == 2);
   cr_assert_arr_eq(images.values, values, sizeof values);
   poa_images_free(&images);

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "decode_exactly.h"
-#include "program/pnm.h"
+#include "runtime/pnm.h"
 
 static poa_status decode(const void *bytes, size_t size, poa_loaded_images *images,
                          poa_error *error) {

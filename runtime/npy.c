@@ -1,5 +1,5 @@
 /* npy.c: see npy.h. */
-#include "program/npy.h"
+#include "runtime/npy.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* pnm.c: see pnm.h. */
-#include "program/pnm.h"
+#include "runtime/pnm.h"
 
 typedef struct cursor {
   const uint8_t *at, *end;

@@ -1,10 +1,10 @@
 /* npy.h: NumPy's array files (version 1 to 3 of the format), little-endian, row-major.
  *
  *   "\x93NUMPY" 1 0, length, {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), } */
-#ifndef POA_PROGRAM_NPY_H
-#define POA_PROGRAM_NPY_H
+#ifndef POA_RUNTIME_NPY_H
+#define POA_RUNTIME_NPY_H
 
-#include "program/image_files.h"
+#include "runtime/image_files.h"
 
 bool poa_is_npy(const uint8_t *bytes, size_t size);
 
