@@ -5,9 +5,51 @@
  *
  * Batch axes that all three operands cross in one stride are one batch axis. */
 #include "codegen/cluster.h"
+#include "ir/build.h"
 
 static int64_t extent(const poa_node *node, int axis) {
   return node->type.dim[axis].value;
+}
+
+/* Axes from .. end-1 of a node as one index: those of extent 1 dropped, and neighbours that are
+ * crossed in one stride merged. */
+static poa_gemm_axes join(const poa_node *node, int from, int end) {
+  poa_gemm_axes axes = {0};
+  for (int i = from; i < end; i++) {
+    int64_t stride = node->storage.stride[i];
+    if (extent(node, i) == 1)
+      continue;
+    if (axes.rank && axes.stride[axes.rank - 1] == stride * extent(node, i)) {
+      axes.extent[axes.rank - 1] *= extent(node, i);
+      axes.stride[axes.rank - 1] = stride;
+    } else {
+      axes.extent[axes.rank] = extent(node, i);
+      axes.stride[axes.rank++] = stride;
+    }
+  }
+  if (axes.rank == 0)
+    axes = (poa_gemm_axes){1, {1}, {1}};
+  return axes;
+}
+
+/* Rows and columns of A where they are several axes: plain strides if those merge into one. */
+static void join_a(const poa_node *dot, const poa_node *a, poa_gemm *gemm) {
+  poa_dot_form form = poa_dot_form_of(dot);
+  int first = a->type.rank - (int)(form.rows + form.inner);
+  int middle = first + (int)(form.ta ? form.inner : form.rows);
+  poa_gemm_axes outer = join(a, first, middle), inner = join(a, middle, a->type.rank);
+  poa_gemm_axes rows = form.ta ? inner : outer, summed = form.ta ? outer : inner;
+  gemm->m = gemm->k = 1;
+  for (int i = 0; i < rows.rank; i++)
+    gemm->m *= rows.extent[i];
+  for (int i = 0; i < summed.rank; i++)
+    gemm->k *= summed.extent[i];
+  gemm->a.row = rows.stride[0];
+  gemm->a.column = summed.stride[0];
+  if (rows.rank == 1 && summed.rank == 1)
+    return;
+  gemm->rows = rows;
+  gemm->inner = summed;
 }
 
 /* Strides of a matrix operand; a transposed one swaps its last two axes. */
@@ -32,7 +74,7 @@ static bool follows(const batch_axis *outer, const batch_axis *inner) {
 static int collect_batch(const poa_node *a, const poa_node *b, const poa_node *c,
                          batch_axis *axes) {
   int count = 0;
-  for (int i = 0; i < a->type.rank - 2; i++) {
+  for (int i = 0; i < c->type.rank - 2; i++) {
     batch_axis axis = {extent(a, i), a->storage.stride[i], b->storage.stride[i],
                        c->storage.stride[i]};
     if (axis.extent == 1)
@@ -91,6 +133,8 @@ poa_status poa_classify_product(const poa_graph *graph, poa_value dot, poa_value
                      .c = operand_of(c, false),
                      .alpha = (float)poa_node_float(node, "alpha", 1),
                      .accumulate = accumulates};
+  if (poa_node_int(node, "rows", 1) != 1 || poa_node_int(node, "inner", 1) != 1)
+    join_a(node, a, gemm);
   batch_axis axes[POA_MAX_RANK];
   if (set_batch(gemm, axes, collect_batch(a, b, c, axes), error))
     return POA_UNSUPPORTED;

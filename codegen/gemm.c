@@ -31,6 +31,7 @@ typedef struct macro_kernel {
   poa_emitter *e;
   const poa_gemm_plan *plan;
   panel_kernels whole, left;
+  LLVMValueRef gather, block; /* A has joined axes: the helper, and where blocks of A go */
   LLVMValueRef buffer_a, buffer_b, buffer_c;
   LLVMValueRef panel, sum; /* stack */
   /* Of the current item: corners, extents, first row and column in the batch. */
@@ -93,7 +94,7 @@ static void place_item(macro_kernel *m, LLVMValueRef item) {
   m->column = emit_mul(e, digit(e, &item, p->tiles_n), emit_index(e, p->tile_n));
   m->rows = smaller(m, emit_sub(e, emit_index(e, g->m), m->row), p->tile_m);
   m->columns = smaller(m, emit_sub(e, emit_index(e, g->n), m->column), p->tile_n);
-  m->a = moved(m, m->buffer_a, m->row, g->a.row);
+  m->a = p->gather ? m->buffer_a : moved(m, m->buffer_a, m->row, g->a.row);
   m->b = moved(m, m->buffer_b, m->column, g->b.column);
   m->c = moved(m, moved(m, m->buffer_c, m->row, g->c.row), m->column, g->c.column);
   for (int d = g->batch_rank - 1; d >= 0; --d) {
@@ -158,6 +159,14 @@ static void multiply_panels(macro_kernel *m) {
   poa_emit_end_if(e, &left);
 }
 
+/* Where the item's rows of A begin, from step `from` of k on, for m->depth of them. */
+static LLVMValueRef block_of_a(macro_kernel *m, LLVMValueRef a, LLVMValueRef from) {
+  if (!m->plan->gather)
+    return moved(m, a, from, m->plan->gemm.a.column);
+  emit_call(m->e, m->gather, (LLVMValueRef[]){a, m->block, m->row, m->rows, from, m->depth}, 6);
+  return m->block;
+}
+
 /* One item: its blocks of k in order. */
 static void multiply_item(macro_kernel *m) {
   poa_emitter *e = m->e;
@@ -166,16 +175,17 @@ static void multiply_item(macro_kernel *m) {
   m->depth = emit_index(e, k);
   m->resume = LLVMConstInt(e->i1, 0, false);
   m->finish = LLVMConstInt(e->i1, 1, false);
+  LLVMValueRef a = m->a, b = m->b, zero = emit_index(e, 0), step = emit_index(e, p->k_block);
   if (p->k_blocks == 1) {
+    m->a = block_of_a(m, a, zero);
     multiply_panels(m);
     return;
   }
-  LLVMValueRef a = m->a, b = m->b, zero = emit_index(e, 0), step = emit_index(e, p->k_block);
   poa_emit_loop block = poa_emit_loop_begin(e, zero, emit_index(e, k), step);
   LLVMValueRef left = emit_sub(e, emit_index(e, k), block.index);
-  m->a = moved(m, a, block.index, p->gemm.a.column);
-  m->b = moved(m, b, block.index, p->gemm.b.row);
   m->depth = smaller(m, left, p->k_block);
+  m->a = block_of_a(m, a, block.index);
+  m->b = moved(m, b, block.index, p->gemm.b.row);
   m->resume = emit_compare_int(e, LLVMIntNE, block.index, zero);
   m->finish = emit_compare_int(e, LLVMIntSLE, left, step);
   multiply_panels(m);
@@ -194,6 +204,27 @@ static void emit_items(macro_kernel *m) {
   poa_emit_loop_end(e, &item);
 }
 
+static int64_t elements(const poa_gemm_axes *axes) {
+  int64_t product = 1;
+  for (int d = 0; d < axes->rank; ++d)
+    product *= axes->extent[d];
+  return product;
+}
+
+static poa_status check_axes(const poa_gemm *g, poa_error *error) {
+  if (g->rows.rank == 0 && g->inner.rank == 0)
+    return POA_OK;
+  bool fits = g->rows.rank >= 1 && g->rows.rank <= POA_GEMM_MAX_AXES && g->inner.rank >= 1 &&
+              g->inner.rank <= POA_GEMM_MAX_AXES;
+  if (!fits || elements(&g->rows) != g->m || elements(&g->inner) != g->k)
+    return poa_fail(error, POA_UNSUPPORTED,
+                    "a matrix product joins %d and %d axes, which are not its m %lld and k %lld, "
+                    "or more than %d",
+                    g->rows.rank, g->inner.rank, (long long)g->m, (long long)g->k,
+                    POA_GEMM_MAX_AXES);
+  return POA_OK;
+}
+
 static poa_status check(const poa_gemm *g, poa_error *error) {
   if (g->batch_rank < 0 || g->batch_rank > POA_GEMM_MAX_BATCH)
     return poa_fail(error, POA_UNSUPPORTED,
@@ -209,7 +240,7 @@ static poa_status check(const poa_gemm *g, poa_error *error) {
                       "batch extent %d of a matrix product has %lld results in the same place; "
                       "the result needs a stride there",
                       d, (long long)g->batch[d]);
-  return POA_OK;
+  return check_axes(g, error);
 }
 
 poa_status poa_gemm_emit(poa_emitter *e, const void *gemm, const char *symbol, poa_error *error) {
@@ -223,6 +254,8 @@ poa_status poa_gemm_emit(poa_emitter *e, const void *gemm, const char *symbol, p
     int64_t columns = plan.gemm.n >= width ? width : 0;
     m.whole = emit_panel_kernels(e, &plan, symbol, columns);
     m.left = emit_panel_kernels(e, &plan, symbol, poa_gemm_columns_left(&plan));
+    if (plan.gather)
+      m.gather = poa_gemm_gather(e, &plan, symbol);
   }
   poa_emit_kernel(e, symbol);
   if (plan.tiles > 0) {
@@ -231,6 +264,8 @@ poa_status poa_gemm_emit(poa_emitter *e, const void *gemm, const char *symbol, p
     m.buffer_c = emit_buffer(e, 2);
     if (plan.panel != POA_PANEL_IN_PLACE)
       m.panel = scratch(e, plan.k_block * poa_gemm_panel_columns(&plan));
+    if (plan.gather)
+      m.block = scratch(e, plan.k_block * plan.tile_m);
     m.sum = plan.sum_apart ? scratch(e, plan.tile_m * plan.tile_n) : LLVMGetPoison(e->pointer);
     emit_items(&m);
   }
@@ -253,6 +288,15 @@ static int append_operand(char *key, size_t size, int length, const poa_gemm_ope
   return length;
 }
 
+static int append_axes(char *key, size_t size, int length, const poa_gemm_axes *axes) {
+  for (int d = 0; d < axes->rank; ++d) {
+    size_t at = (size_t)length < size ? (size_t)length : size;
+    length += snprintf(key + at, size - at, "%s%lld*%lld", d ? "," : " | ",
+                       (long long)axes->extent[d], (long long)axes->stride[d]);
+  }
+  return length;
+}
+
 int poa_gemm_key(const poa_gemm *gemm, char *key, size_t size) {
   poa_gemm g = poa_gemm_canonical(gemm);
   int length =
@@ -264,5 +308,7 @@ int poa_gemm_key(const poa_gemm *gemm, char *key, size_t size) {
   }
   length = append_operand(key, size, length, &g.a, g.batch_rank);
   length = append_operand(key, size, length, &g.b, g.batch_rank);
-  return append_operand(key, size, length, &g.c, g.batch_rank);
+  length = append_operand(key, size, length, &g.c, g.batch_rank);
+  length = append_axes(key, size, length, &g.rows);
+  return append_axes(key, size, length, &g.inner);
 }

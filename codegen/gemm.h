@@ -1,7 +1,9 @@
 /* gemm.h: batched matrix products, C = alpha * A B (+ C).
  *
  * f32, strides in elements and known at compile time. Batches are a product of
- * up to four extents; an operand's stride is 0 in a batch extent it does not have. */
+ * up to four extents; an operand's stride is 0 in a batch extent it does not have. The rows of A
+ * may be several axes of memory taken together, and so may its columns, as those of the windows
+ * of a convolution are. */
 #ifndef POA_CODEGEN_GEMM_H
 #define POA_CODEGEN_GEMM_H
 
@@ -14,6 +16,14 @@ typedef struct poa_gemm_operand {
   int64_t batch[POA_GEMM_MAX_BATCH];
 } poa_gemm_operand;
 
+#define POA_GEMM_MAX_AXES 4
+
+/* One index over several axes, the last of them fastest. */
+typedef struct poa_gemm_axes {
+  int rank; /* 0: not used */
+  int64_t extent[POA_GEMM_MAX_AXES], stride[POA_GEMM_MAX_AXES];
+} poa_gemm_axes;
+
 typedef struct poa_gemm {
   int64_t m, n, k; /* A is m x k, B is k x n, C is m x n */
   int batch_rank;
@@ -21,6 +31,9 @@ typedef struct poa_gemm {
   poa_gemm_operand a, b, c; /* any strides at all; unit ones are fast */
   float alpha;
   bool accumulate; /* add to C instead of overwriting it */
+  /* Of A, in place of a.row and a.column: both or neither, with extents whose products are m
+   * and k. */
+  poa_gemm_axes rows, inner;
 } poa_gemm;
 
 /* Emits `symbol`(buffers = {A, B, C}, first tile, last tile); a poa_emit_fn. Each

@@ -12,6 +12,7 @@
 #define K_BLOCK 384         /* rows of a panel; a panel is then 48 to 96 KiB */
 #define A_BLOCK 98304       /* elements of A that a tile reads again from L2 */
 #define CACHE_LINE 16       /* elements */
+#define GATHER_BLOCK 49152  /* of A gathered on the stack: 192 KiB */
 #define COPY_ROWS 8         /* micro-tiles a copied panel must serve */
 #define COPY_ELEMENTS 16384 /* operands below that are cached as they are */
 #define SUM_ELEMENTS 16384  /* of the running sum on the stack: 64 KiB */
@@ -48,6 +49,10 @@ static bool merge_batch(poa_gemm *g, int d) {
   return false;
 }
 
+static bool is_joined(const poa_gemm *g) {
+  return g->rows.rank > 0;
+}
+
 static void remove_batch(poa_gemm *g, int d) {
   for (int i = d; i + 1 < g->batch_rank; ++i) {
     g->batch[i] = g->batch[i + 1];
@@ -70,7 +75,7 @@ poa_gemm poa_gemm_canonical(const poa_gemm *gemm) {
   for (int d = g.batch_rank - 1; d >= 0; --d)
     if (g.batch[d] == 1)
       remove_batch(&g, d);
-  for (int d = g.batch_rank - 1; d >= 0;) {
+  for (int d = g.batch_rank - 1; d >= 0 && !is_joined(&g);) {
     bool merged = merge_batch(&g, d);
     if (merged)
       remove_batch(&g, d);
@@ -188,7 +193,7 @@ static poa_gemm_panel choose_panel(const poa_gemm_plan *p) {
 
 /* Few columns leave most lanes of an outer product idle: then the lanes run along k. */
 static bool can_dot(const poa_gemm *g) {
-  return g->n <= DOT_MAX_COLUMNS && g->a.column == 1 && g->b.row == 1 && g->k > 1;
+  return !is_joined(g) && g->n <= DOT_MAX_COLUMNS && g->a.column == 1 && g->b.row == 1 && g->k > 1;
 }
 
 static double dot_cycles(const poa_gemm *g, int lanes) {
@@ -271,7 +276,7 @@ static void try_tile(poa_gemm_plan *p, int64_t panels, int64_t micro_rows, doubl
 static void choose_tiles(poa_gemm_plan *p) {
   int64_t panels = divide_up(p->gemm.n, poa_gemm_panel_columns(p));
   int64_t rows = divide_up(p->gemm.m, p->rows);
-  int64_t most = A_BLOCK / p->k_block / p->rows;
+  int64_t most = (p->gather ? GATHER_BLOCK : A_BLOCK) / p->k_block / p->rows;
   double best = DBL_MAX;
   for (int64_t i = 1; i <= smaller(panels, MAX_TILE_PANELS); ++i)
     for (int64_t j = 1; j <= smaller(rows, most < 1 ? 1 : most); ++j)
@@ -288,11 +293,21 @@ static void choose_grain(poa_gemm_plan *p) {
   p->tiles = divide_up(p->items, p->grain);
 }
 
+/* Micro-kernels read the gathered block, whose runs are dense. */
+static void lay_out_block(poa_gemm_plan *p) {
+  const poa_gemm_axes *rows = &p->gemm.rows, *inner = &p->gemm.inner;
+  p->run_of_rows = rows->stride[rows->rank - 1] == 1 && inner->stride[inner->rank - 1] != 1;
+  p->gemm.a.row = p->run_of_rows ? 1 : p->k_block;
+  p->gemm.a.column = p->run_of_rows ? p->tile_m : 1;
+}
+
 poa_gemm_plan poa_gemm_make_plan(const poa_gemm *gemm, const poa_target *target) {
   poa_gemm canonical = poa_gemm_canonical(gemm);
   poa_gemm_plan plan = {.gemm = canonical, .batches = 1};
   poa_gemm_plan other = {.gemm = transposed(&canonical), .swapped = true, .batches = 1};
-  if (choose_kernel(&other, target) < choose_kernel(&plan, target) * 0.97)
+  plan.gather = is_joined(&canonical);
+  double cycles = choose_kernel(&plan, target);
+  if (!plan.gather && choose_kernel(&other, target) < cycles * 0.97)
     plan = other;
   for (int d = 0; d < canonical.batch_rank; ++d)
     plan.batches *= canonical.batch[d];
@@ -301,5 +316,7 @@ poa_gemm_plan poa_gemm_make_plan(const poa_gemm *gemm, const poa_target *target)
   choose_k_block(&plan);
   choose_tiles(&plan);
   choose_grain(&plan);
+  if (plan.gather)
+    lay_out_block(&plan);
   return plan;
 }

@@ -3,7 +3,7 @@
  *
  *   for tile                                  (the runtime, on all threads)
  *     for item of the tile                    (one batch, tile_m x tile_n of C)
- *       for block of k                        (k_block)
+ *       for block of k                        (k_block; joined axes of A are gathered first)
  *         for panel of B                      (k_block x vectors*lanes, packed or in place)
  *           for rows of A                     (micro-kernel: rows x vectors registers)
  *
@@ -23,9 +23,11 @@ typedef enum poa_gemm_panel {
 } poa_gemm_panel;
 
 typedef struct poa_gemm_plan {
-  poa_gemm gemm; /* canonical, and transposed if `swapped` */
-  bool swapped;  /* C^T = B^T A^T: A is buffer 1 and B buffer 0 */
-  bool dot;      /* few columns, both operands unit-stride along k: sums across lanes */
+  poa_gemm gemm;    /* canonical, and transposed if `swapped` */
+  bool swapped;     /* C^T = B^T A^T: A is buffer 1 and B buffer 0 */
+  bool gather;      /* A has joined axes: blocks of it are gathered, and a.row, a.column theirs */
+  bool run_of_rows; /* gather: rows lie next to one another; else columns do */
+  bool dot;         /* few columns, both operands unit-stride along k: sums across lanes */
   poa_gemm_panel panel;
   int lanes;
   int rows, vectors; /* micro-kernel; dot: rows and columns (vectors = n) */
@@ -80,6 +82,9 @@ LLVMValueRef poa_gemm_micro_kernel(poa_emitter *e, const poa_gemm_plan *plan, co
  * panel whose rows are whole vectors; lanes beyond `columns` are any numbers. */
 LLVMValueRef poa_gemm_pack(poa_emitter *e, const poa_gemm_plan *plan, const char *symbol,
                            int64_t columns);
+/* gemm_gather.c: void (ptr a, ptr block, i64 row, i64 rows, i64 k, i64 depth): rows and columns
+ * of A from `row` and `k` on to a block that is dense along runs. */
+LLVMValueRef poa_gemm_gather(poa_emitter *e, const poa_gemm_plan *plan, const char *symbol);
 /* gemm_dot.c: void (ptr a, ptr b, ptr c, i64 count): `count` times `rows` rows of C. */
 LLVMValueRef poa_gemm_dot_kernel(poa_emitter *e, const poa_gemm_plan *plan, const char *symbol,
                                  int rows);

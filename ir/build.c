@@ -78,21 +78,43 @@ poa_value poa_b_slice(poa_build *b, poa_value x, const poa_extent *start, const 
   return add(b, POA_OP_slice, &x, 1, attributes, 2, NULL);
 }
 
-int poa_b_dot_attributes(poa_attribute *attributes, bool ta, bool tb, double alpha) {
+poa_value poa_b_window(poa_build *b, poa_value x, int axis, int64_t size, int64_t stride) {
+  poa_attribute attributes[] = {poa_attribute_int("axis", axis), poa_attribute_int("size", size),
+                                poa_attribute_int("stride", stride)};
+  return add(b, POA_OP_window, &x, 1, attributes, 3, NULL);
+}
+
+poa_dot_form poa_dot_form_of(const poa_node *dot) {
+  return (poa_dot_form){.ta = poa_node_int(dot, "ta", 0),
+                        .tb = poa_node_int(dot, "tb", 0),
+                        .alpha = poa_node_float(dot, "alpha", 1),
+                        .rows = poa_node_int(dot, "rows", 1),
+                        .inner = poa_node_int(dot, "inner", 1)};
+}
+
+int poa_b_dot_attributes(poa_attribute *attributes, poa_dot_form form) {
   int count = 0;
-  if (ta)
+  if (form.ta)
     attributes[count++] = poa_attribute_int("ta", 1);
-  if (tb)
+  if (form.tb)
     attributes[count++] = poa_attribute_int("tb", 1);
-  if (alpha != 1)
-    attributes[count++] = poa_attribute_float("alpha", alpha);
+  if (form.alpha != 1)
+    attributes[count++] = poa_attribute_float("alpha", form.alpha);
+  if (form.rows != 1)
+    attributes[count++] = poa_attribute_int("rows", form.rows);
+  if (form.inner != 1)
+    attributes[count++] = poa_attribute_int("inner", form.inner);
   return count;
 }
 
-poa_value poa_b_dot(poa_build *b, poa_value x, poa_value y, bool ta, bool tb, double alpha) {
+poa_value poa_b_product(poa_build *b, poa_value x, poa_value y, poa_dot_form form) {
   poa_attribute attributes[POA_DOT_ATTRIBUTES];
-  int count = poa_b_dot_attributes(attributes, ta, tb, alpha);
+  int count = poa_b_dot_attributes(attributes, form);
   return add(b, POA_OP_dot, (poa_value[]){x, y}, 2, attributes, count, NULL);
+}
+
+poa_value poa_b_dot(poa_build *b, poa_value x, poa_value y, bool ta, bool tb, double alpha) {
+  return poa_b_product(b, x, y, (poa_dot_form){ta, tb, alpha, 1, 1});
 }
 
 poa_value poa_b_accumulate(poa_build *b, poa_value base, poa_value x, const poa_extent *start) {

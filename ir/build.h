@@ -23,10 +23,20 @@ poa_value poa_b_broadcast(poa_build *b, poa_value x, const int64_t *axes, const 
 poa_value poa_b_reshape(poa_build *b, poa_value x, const poa_type *type);
 poa_value poa_b_transpose(poa_build *b, poa_value x, const int64_t *perm);
 poa_value poa_b_slice(poa_build *b, poa_value x, const poa_extent *start, const poa_extent *limit);
-enum { POA_DOT_ATTRIBUTES = 3 };
+poa_value poa_b_window(poa_build *b, poa_value x, int axis, int64_t size, int64_t stride);
+enum { POA_DOT_ATTRIBUTES = 5 };
+/* How a dot reads its operands; ops.def says what the attributes mean. */
+typedef struct poa_dot_form {
+  bool ta, tb;
+  double alpha;
+  int64_t rows, inner;
+} poa_dot_form;
+poa_dot_form poa_dot_form_of(const poa_node *dot);
 /* Writes the attributes of a dot, up to POA_DOT_ATTRIBUTES, leaving out those at their
  * default; returns how many. */
-int poa_b_dot_attributes(poa_attribute *attributes, bool ta, bool tb, double alpha);
+int poa_b_dot_attributes(poa_attribute *attributes, poa_dot_form form);
+poa_value poa_b_product(poa_build *b, poa_value x, poa_value y, poa_dot_form form);
+/* One axis of rows, one summed over. */
 poa_value poa_b_dot(poa_build *b, poa_value x, poa_value y, bool ta, bool tb, double alpha);
 poa_value poa_b_accumulate(poa_build *b, poa_value base, poa_value x, const poa_extent *start);
 /* x (op) constant, of x's shape. */

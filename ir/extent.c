@@ -186,6 +186,12 @@ bool poa_extent_at_most(const poa_lattice *lattice, poa_extent a, poa_extent b) 
   return same_expr(a.expr, b.expr) || everywhere(lattice, a, b, at_most);
 }
 
+poa_extent poa_windows(poa_arena *arena, poa_extent extent, int64_t size, int64_t stride) {
+  poa_extent left = poa_extent_combine(arena, POA_EXPR_SUB, extent, poa_known(size));
+  poa_extent steps = poa_extent_combine(arena, POA_EXPR_DIV, left, poa_known(stride));
+  return poa_extent_combine(arena, POA_EXPR_ADD, steps, poa_known(1));
+}
+
 /* An output that counts on when it is full, as snprintf does. */
 typedef struct sink {
   char *out;

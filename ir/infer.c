@@ -167,10 +167,31 @@ static poa_status infer_argmax(call *c) {
   return POA_OK;
 }
 
+/* A dot's first operand with its `rows` axes joined, and its `inner` axes. */
+static poa_status join_axes(call *c, poa_type *a) {
+  int64_t rows = poa_node_int(c->node, "rows", 1), inner = poa_node_int(c->node, "inner", 1);
+  int64_t batch = a->rank - rows - inner;
+  if (rows < 1 || inner < 1 || batch < 0)
+    return FAIL(c, "%" PRId64 " axes of rows and %" PRId64 " summed over are not in %s", rows,
+                inner, WORDS(c, a));
+  poa_type joined = {.dtype = a->dtype, .rank = (int)batch + 2};
+  int64_t first = poa_node_int(c->node, "ta", 0) ? inner : rows;
+  joined.dim[batch] = joined.dim[batch + 1] = poa_known(1);
+  for (int i = 0; i < a->rank; i++) {
+    poa_extent *to = &joined.dim[i < batch ? i : i < batch + first ? batch : batch + 1];
+    *to = i < batch ? a->dim[i] : poa_extent_combine(c->graph->arena, POA_EXPR_MUL, *to, a->dim[i]);
+  }
+  *a = joined;
+  return POA_OK;
+}
+
 /* [.., m, k] x [.., k, n] -> [.., m, n]; ta: the first is [.., k, m]; tb: [.., n, k]. */
 static poa_status infer_dot(call *c) {
-  const poa_type *a = operand(c, 0), *b = operand(c, 1);
+  poa_type whole = *operand(c, 0);
+  const poa_type *a = &whole, *b = operand(c, 1);
   bool ta = poa_node_int(c->node, "ta", 0), tb = poa_node_int(c->node, "tb", 0);
+  if (join_axes(c, &whole))
+    return POA_BAD_INPUT;
   int rank = a->rank;
   if (rank < 2 || b->rank != rank)
     return FAIL(c, "takes two operands of the same rank, 2 or more: %s and %s", WORDS(c, a),
@@ -259,6 +280,26 @@ static poa_status infer_slice(call *c) {
   return POA_OK;
 }
 
+static poa_status infer_window(call *c) {
+  const poa_type *x = operand(c, 0);
+  int64_t size = poa_node_int(c->node, "size", 1), stride = poa_node_int(c->node, "stride", 1);
+  int axis = 0;
+  if (axis_in(c, "axis", x, &axis))
+    return POA_BAD_INPUT;
+  if (x->rank == POA_MAX_RANK)
+    return FAIL(c, "%s has %d axes already, the most there are", WORDS(c, x), x->rank);
+  if (size < 1 || stride < 1 || !at_most(c, poa_known(size), x->dim[axis]))
+    return FAIL(c, "windows of %" PRId64 ", %" PRId64 " apart, do not fit axis %d of %s", size,
+                stride, axis, WORDS(c, x));
+  *c->result = *x;
+  c->result->rank = x->rank + 1;
+  for (int i = x->rank; i > axis + 1; i--)
+    c->result->dim[i] = x->dim[i - 1];
+  c->result->dim[axis] = poa_windows(c->graph->arena, x->dim[axis], size, stride);
+  c->result->dim[axis + 1] = poa_known(size);
+  return POA_OK;
+}
+
 static poa_status infer_concat(call *c) {
   const poa_type *first = operand(c, 0);
   int axis = 0;
@@ -295,6 +336,16 @@ static poa_status infer_gather(call *c) {
   return POA_OK;
 }
 
+static poa_status infer_rearrange(call *c) {
+  const poa_type *x = operand(c, 0), *back = operand(c, 2);
+  if (infer_gather(c) || rows_fit(c, x, back))
+    return POA_BAD_INPUT;
+  if (!equal(c, back->dim[0], x->dim[0]))
+    return FAIL(c, "back is %s, expected one number for each row of %s", WORDS(c, back),
+                WORDS(c, x));
+  return POA_OK;
+}
+
 static poa_status infer_scatter_add(call *c) {
   const poa_type *base = operand(c, 0), *rows = operand(c, 1), *y = operand(c, 2);
   *c->result = *base;
@@ -323,6 +374,107 @@ static poa_status infer_accumulate(call *c) {
                   i);
   }
   return POA_OK;
+}
+
+enum { MOST_STRIDE = 16 };
+
+/* What a convolution's attributes say, of both axes. */
+typedef struct convolution {
+  const int64_t *stride, *low, *high;
+  int64_t groups;
+} convolution;
+
+static poa_status read_convolution(call *c, convolution *v) {
+  const poa_attribute *stride = poa_node_attribute(c->node, "stride");
+  const poa_attribute *low = poa_node_attribute(c->node, "low");
+  const poa_attribute *high = poa_node_attribute(c->node, "high");
+  const poa_attribute *size = poa_node_attribute(c->node, "size");
+  *v = (convolution){stride->integers, low->integers, high->integers,
+                     poa_node_int(c->node, "groups", 1)};
+  if (stride->count != 2 || low->count != 2 || high->count != 2 || (size && size->count != 2))
+    return FAIL(c, "has two axes: stride, low, high and size are lists of two");
+  for (int i = 0; i < 2; i++)
+    if (v->stride[i] < 1 || v->stride[i] > MOST_STRIDE || v->low[i] < 0 || v->high[i] < 0 ||
+        (size && size->integers[i] < 1))
+      return FAIL(c, "strides are 1 to %d, sizes at least 1, paddings at least 0", MOST_STRIDE);
+  for (int i = 0; i < 2; i++)
+    if (operand(c, i)->rank != 4)
+      return FAIL(c, "takes operands of four axes, not %s and %s", WORDS(c, operand(c, 0)),
+                  WORDS(c, operand(c, 1)));
+  return v->groups >= 1 ? POA_OK : FAIL(c, "groups is %" PRId64 ", expected 1 or more", v->groups);
+}
+
+static poa_extent divided(const call *c, poa_extent a, int64_t by) {
+  return poa_extent_combine(c->graph->arena, POA_EXPR_DIV, a, poa_known(by));
+}
+
+/* Whether the extents of x, weight and y of a convolution fit together. */
+static poa_status convolution_fits(call *c, const convolution *v, const poa_type *x,
+                                   const poa_type *weight, const poa_type *y) {
+  poa_extent groups = poa_known(v->groups);
+  poa_extent in = poa_extent_combine(c->graph->arena, POA_EXPR_MUL, weight->dim[2], groups);
+  poa_extent out = poa_extent_combine(c->graph->arena, POA_EXPR_MUL,
+                                      divided(c, weight->dim[3], v->groups), groups);
+  if (!equal(c, in, x->dim[3]) || !equal(c, out, weight->dim[3]))
+    return FAIL(c, "weight %s has other channels than %s in %" PRId64 " groups", WORDS(c, weight),
+                WORDS(c, x), v->groups);
+  bool fits = equal(c, y->dim[0], x->dim[0]) && equal(c, y->dim[3], weight->dim[3]);
+  for (int i = 1; i <= 2; i++) {
+    poa_extent padded = poa_extent_combine(c->graph->arena, POA_EXPR_ADD, x->dim[i],
+                                           poa_known(v->low[i - 1] + v->high[i - 1]));
+    if (weight->dim[i - 1].expr || !at_most(c, weight->dim[i - 1], padded))
+      return FAIL(c, "weight %s is larger than %s with its padding", WORDS(c, weight), WORDS(c, x));
+    fits &= v->low[i - 1] < weight->dim[i - 1].value && v->high[i - 1] < weight->dim[i - 1].value;
+    fits &= equal(c, y->dim[i],
+                  poa_windows(c->graph->arena, padded, weight->dim[i - 1].value, v->stride[i - 1]));
+  }
+  return fits ? POA_OK
+              : FAIL(c, "%s, weight %s and result %s do not fit; padding is less than the weight",
+                     WORDS(c, x), WORDS(c, weight), WORDS(c, y));
+}
+
+static poa_status infer_conv2d(call *c) {
+  const poa_type *x = operand(c, 0), *weight = operand(c, 1);
+  convolution v;
+  if (read_convolution(c, &v))
+    return POA_BAD_INPUT;
+  *c->result = *x;
+  c->result->dim[3] = weight->dim[3];
+  for (int i = 1; i <= 2; i++) {
+    poa_extent padded = poa_extent_combine(c->graph->arena, POA_EXPR_ADD, x->dim[i],
+                                           poa_known(v.low[i - 1] + v.high[i - 1]));
+    c->result->dim[i] =
+        poa_windows(c->graph->arena, padded, weight->dim[i - 1].value, v.stride[i - 1]);
+  }
+  return convolution_fits(c, &v, x, weight, c->result);
+}
+
+static poa_status infer_conv2d_input(call *c) {
+  const poa_type *dy = operand(c, 0), *weight = operand(c, 1);
+  convolution v;
+  if (read_convolution(c, &v))
+    return POA_BAD_INPUT;
+  const int64_t *size = poa_node_attribute(c->node, "size")->integers;
+  *c->result = *dy;
+  c->result->dim[1] = poa_known(size[0]);
+  c->result->dim[2] = poa_known(size[1]);
+  c->result->dim[3] =
+      poa_extent_combine(c->graph->arena, POA_EXPR_MUL, weight->dim[2], poa_known(v.groups));
+  return convolution_fits(c, &v, c->result, weight, dy);
+}
+
+static poa_status infer_conv2d_weight(call *c) {
+  const poa_type *x = operand(c, 0), *dy = operand(c, 1);
+  convolution v;
+  if (read_convolution(c, &v))
+    return POA_BAD_INPUT;
+  const int64_t *size = poa_node_attribute(c->node, "size")->integers;
+  *c->result = *x;
+  c->result->dim[0] = poa_known(size[0]);
+  c->result->dim[1] = poa_known(size[1]);
+  c->result->dim[2] = divided(c, x->dim[3], v.groups);
+  c->result->dim[3] = dy->dim[3];
+  return convolution_fits(c, &v, x, c->result, dy);
 }
 
 static poa_status infer_gradient(call *c) {
@@ -389,6 +541,9 @@ static const unsigned accepted[POA_OP_COUNT] = {
     [POA_OP_dot] = F,
     [POA_OP_scatter_add] = F | I,
     [POA_OP_accumulate] = F | I,
+    [POA_OP_conv2d] = F,
+    [POA_OP_conv2d_input] = F,
+    [POA_OP_conv2d_weight] = F,
     [POA_OP_softmax] = F,
     [POA_OP_log_softmax] = F,
     [POA_OP_gradient] = F,

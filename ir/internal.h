@@ -5,7 +5,7 @@
 #include "ir/ir.h"
 
 /* The most attributes that one row of ops.def has. */
-#define POA_MAX_SLOTS 4
+#define POA_MAX_SLOTS 5
 
 /* One attribute of an op's row, as "key:kind?" says. */
 typedef struct poa_slot {
@@ -25,6 +25,9 @@ const char *poa_attribute_kind_name(poa_attribute_kind kind);
 
 /* a <= b at every point of the lattice. */
 bool poa_extent_at_most(const poa_lattice *lattice, poa_extent a, poa_extent b);
+
+/* (extent - size) / stride + 1: how many windows there are. */
+poa_extent poa_windows(poa_arena *arena, poa_extent extent, int64_t size, int64_t stride);
 
 /* infer.c */
 

@@ -58,6 +58,18 @@ poa_status poa_interpret_slice(const poa_interpreter *in, const poa_node *node,
   return read_strided(y, x[0]->data + offset, stride);
 }
 
+poa_status poa_interpret_window(const poa_interpreter *in, const poa_node *node,
+                                const poa_tensor *const *x, poa_tensor *y) {
+  (void)in;
+  int64_t axis = poa_node_int(node, "axis", 0);
+  int64_t dense[POA_MAX_RANK], stride[POA_MAX_RANK];
+  poa_dense_strides(&x[0]->type, dense);
+  for (int i = 0; i < y->type.rank; i++)
+    stride[i] = dense[i <= axis ? i : i - 1];
+  stride[axis] *= poa_node_int(node, "stride", 1);
+  return read_strided(y, x[0]->data, stride);
+}
+
 /* Adds (or, with `replace`, writes) x into the block of y that begins at start. */
 static void put_block(poa_tensor *y, const poa_tensor *x, const int64_t *start, bool replace) {
   int64_t stride[POA_MAX_RANK], index[POA_MAX_RANK] = {0}, elements = poa_type_elements(x->type);
@@ -115,6 +127,19 @@ poa_status poa_interpret_gather(const poa_interpreter *in, const poa_node *node,
                                 const poa_tensor *const *x, poa_tensor *y) {
   int64_t size = row_elements(&x[0]->type), count = y->type.dim[0].value, row;
   for (int64_t i = 0; i < count; i++) {
+    if (row_at(in, node, x[1], i, x[0]->type.dim[0].value, &row))
+      return POA_BAD_INPUT;
+    memcpy(y->data + i * size, x[0]->data + row * size, (size_t)size * sizeof(double));
+  }
+  return POA_OK;
+}
+
+poa_status poa_interpret_rearrange(const poa_interpreter *in, const poa_node *node,
+                                   const poa_tensor *const *x, poa_tensor *y) {
+  int64_t size = row_elements(&x[0]->type), count = y->type.dim[0].value, row;
+  for (int64_t i = 0; i < count; i++) {
+    if (x[1]->data[i] < 0)
+      continue;
     if (row_at(in, node, x[1], i, x[0]->type.dim[0].value, &row))
       return POA_BAD_INPUT;
     memcpy(y->data + i * size, x[0]->data + row * size, (size_t)size * sizeof(double));

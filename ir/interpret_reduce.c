@@ -120,8 +120,17 @@ typedef struct matrix {
   int64_t rows, columns, row, column;
 } matrix;
 
-static matrix matrix_of(const poa_type *type, bool transposed) {
-  int64_t rows = type->dim[type->rank - 2].value, columns = type->dim[type->rank - 1].value;
+static int64_t joined(const poa_type *type, int from, int to) {
+  int64_t extent = 1;
+  for (int i = from; i < to; i++)
+    extent *= type->dim[i].value;
+  return extent;
+}
+
+/* The `second` last axes of the operand are one, as are the axes between them and the batch. */
+static matrix matrix_of(const poa_type *type, int batch, int second, bool transposed) {
+  int64_t rows = joined(type, batch, type->rank - second);
+  int64_t columns = joined(type, type->rank - second, type->rank);
   if (transposed)
     return (matrix){columns, rows, 1, columns};
   return (matrix){rows, columns, columns, 1};
@@ -141,11 +150,12 @@ static void multiply(matrix ma, const double *a, matrix mb, const double *b, dou
 poa_status poa_interpret_dot(const poa_interpreter *in, const poa_node *node,
                              const poa_tensor *const *x, poa_tensor *y) {
   (void)in;
-  matrix a = matrix_of(&x[0]->type, poa_node_int(node, "ta", 0));
-  matrix b = matrix_of(&x[1]->type, poa_node_int(node, "tb", 0));
-  int64_t batch = 1;
-  for (int i = 0; i < y->type.rank - 2; i++)
-    batch *= y->type.dim[i].value;
+  int batch_axes = y->type.rank - 2;
+  bool ta = poa_node_int(node, "ta", 0);
+  int second = (int)poa_node_int(node, ta ? "rows" : "inner", 1);
+  matrix a = matrix_of(&x[0]->type, batch_axes, second, ta);
+  matrix b = matrix_of(&x[1]->type, batch_axes, 1, poa_node_int(node, "tb", 0));
+  int64_t batch = joined(&y->type, 0, batch_axes);
   for (int64_t i = 0; i < batch; i++)
     multiply(a, x[0]->data + i * a.rows * a.columns, b, x[1]->data + i * b.rows * b.columns,
              poa_node_float(node, "alpha", 1), y->data + i * a.rows * b.columns);

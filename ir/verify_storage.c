@@ -136,6 +136,13 @@ static poa_storage expected_view(const poa_node *x, const poa_node *y) {
   poa_storage s = {.root = x->storage.root, .offset = x->storage.offset, .place = -1};
   const poa_attribute *axes = poa_node_attribute(y, y->op == POA_OP_transpose ? "perm" : "axes");
   const poa_attribute *start = poa_node_attribute(y, "start");
+  int64_t axis = poa_node_int(y, "axis", 0);
+  if (y->op == POA_OP_window) {
+    for (int i = 0; i < y->type.rank; i++)
+      s.stride[i] = x->storage.stride[i <= axis ? i : i - 1];
+    s.stride[axis] *= poa_node_int(y, "stride", 1);
+    return s;
+  }
   for (int i = 0; i < x->type.rank; i++) {
     if (y->op == POA_OP_transpose)
       s.stride[i] = x->storage.stride[axes->integers[i]];

@@ -106,6 +106,13 @@ static bool step_back(const simulation *s, poa_value *value, int64_t *element) {
     for (int i = 0; i < a->count; i++)
       from[i] = index[i] + a->extents[i].value;
     break;
+  case POA_OP_window: {
+    int64_t axis = poa_node_int(node, "axis", 0);
+    for (int i = 0; i < node->type.rank; i++)
+      from[i <= axis ? i : i - 1] = index[i];
+    from[axis] = index[axis] * poa_node_int(node, "stride", 1) + index[axis + 1];
+    break;
+  }
   case POA_OP_concat:
     operand = operand_of_concat(s, node, index);
     memcpy(from, index, sizeof from);

@@ -6,6 +6,7 @@
  * the log-sum-exp forms: Blanchard, Higham & Higham, "Accurately computing the
  * log-sum-exp and softmax functions" (2021). */
 #include "ir/build.h"
+#include "passes/convolution.h"
 #include "passes/internal.h"
 
 static const poa_type *type_of(const poa_build *b, poa_value x) {
@@ -166,6 +167,22 @@ static poa_value expand_argmax(poa_build *b, const poa_node *node, poa_value x) 
   return poa_b_node(b, POA_OP_argmax, &x, 1, &last, 1, NULL);
 }
 
+/* rearrange: rows gathered as rows of a matrix, those that come from nowhere zero. */
+static poa_value expand_rearrange(poa_build *b, const poa_node *node, poa_value x, poa_value rows) {
+  poa_type type = *type_of(b, x), numbers = *type_of(b, rows);
+  int64_t count = type.dim[0].value, size = 1;
+  for (int i = 1; i < type.rank; i++)
+    size *= type.dim[i].value;
+  poa_type matrix = {type.dtype, 2, {poa_known(count), poa_known(size)}};
+  poa_value zero = poa_b_constant(b, 0, &numbers);
+  poa_value nowhere = binary(b, POA_OP_lt, rows, zero);
+  poa_value picked =
+      binary(b, POA_OP_gather, poa_b_reshape(b, x, &matrix), binary(b, POA_OP_max, rows, zero));
+  type = *type_of(b, picked);
+  picked = poa_b_select(b, along_last(b, nowhere, &type), poa_b_constant(b, 0, &type), picked);
+  return poa_b_reshape(b, picked, &node->type);
+}
+
 static poa_value expand_node(poa_build *b, const poa_node *node, const poa_value *map, int lanes) {
   poa_value x = node->operand_count ? map[node->operands[0]] : POA_NO_VALUE;
   switch (node->op) {
@@ -178,6 +195,12 @@ static poa_value expand_node(poa_build *b, const poa_node *node, const poa_value
     return expand_reduction(b, node, x, lanes);
   case POA_OP_argmax:
     return expand_argmax(b, node, x);
+  case POA_OP_rearrange:
+    return expand_rearrange(b, node, x, map[node->operands[1]]);
+  case POA_OP_conv2d:
+  case POA_OP_conv2d_input:
+  case POA_OP_conv2d_weight:
+    return poa_expand_convolution(b, node, x, map[node->operands[1]]);
   default:
     return poa_graph_copy(b->graph, node, map);
   }

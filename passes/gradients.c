@@ -231,9 +231,35 @@ static void gradient_log_softmax(const poa_gradient_site *s, poa_contribution *d
  *   Y = alpha A  B :   dA = alpha dY B'     dB = alpha A' dY
  *   Y = alpha A' B :   dA = alpha B  dY'    dB = alpha A  dY
  *   Y = alpha A  B':   dA = alpha dY B      dB = alpha dY' A
- *   Y = alpha A' B':   dA = alpha B' dY'    dB = alpha dY' A' */
+ *   Y = alpha A' B':   dA = alpha B' dY'    dB = alpha dY' A'
+ * Where axes of A are joined, A itself stays the first operand, the only one that may be so. */
+static void gradient_joined_dot(const poa_gradient_site *s, poa_dot_form form,
+                                poa_contribution *dx) {
+  poa_value a = s->x[0], b = s->x[1], dy = s->dy;
+  if (s->wants[0]) {
+    poa_type type = *type_of(s, a);
+    poa_value da = form.ta ? poa_b_dot(s->b, b, dy, form.tb, true, form.alpha)
+                           : poa_b_dot(s->b, dy, b, false, !form.tb, form.alpha);
+    dx[0].value = poa_b_reshape(s->b, da, &type);
+  }
+  if (!s->wants[1])
+    return;
+  poa_dot_form turned = {!form.ta, false, form.alpha, form.inner, form.rows};
+  poa_value db = poa_b_product(s->b, a, dy, turned);
+  int rank = type_of(s, db)->rank;
+  int64_t perm[POA_MAX_RANK];
+  for (int i = 0; i < rank; i++)
+    perm[i] = i < rank - 2 ? i : 2 * rank - 3 - i;
+  dx[1].value = form.tb ? poa_b_transpose(s->b, db, perm) : db;
+}
+
 static void gradient_dot(const poa_gradient_site *s, poa_contribution *dx) {
   poa_value a = s->x[0], b = s->x[1], dy = s->dy;
+  poa_dot_form form = poa_dot_form_of(s->node);
+  if (form.rows != 1 || form.inner != 1) {
+    gradient_joined_dot(s, form, dx);
+    return;
+  }
   bool ta = poa_node_int(s->node, "ta", 0), tb = poa_node_int(s->node, "tb", 0);
   double alpha = poa_node_float(s->node, "alpha", 1);
   if (s->wants[0])
@@ -299,6 +325,45 @@ static void gradient_concat(const poa_gradient_site *s, poa_contribution *dx) {
   }
 }
 
+/* Elements first .. end-1 along `axis`. */
+static poa_value part(const poa_gradient_site *s, poa_value x, int axis, int64_t first,
+                      int64_t end) {
+  const poa_type *type = type_of(s, x);
+  poa_extent start[POA_MAX_RANK] = {{0, NULL}}, limit[POA_MAX_RANK];
+  memcpy(limit, type->dim, sizeof limit);
+  start[axis] = poa_known(first);
+  limit[axis] = poa_known(end);
+  return poa_b_slice(s->b, x, start, limit);
+}
+
+/* y[i, j] = x[i*s + j]: with j = q*s + r, dx[(i+q)*s + r] is the sum of dy[i, q*s + r] over q, so
+ * the taps of each q are added, q rows further down, into dx seen as rows of s. */
+static void gradient_window(const poa_gradient_site *s, poa_contribution *dx) {
+  int axis = (int)poa_node_int(s->node, "axis", 0);
+  int64_t size = poa_node_int(s->node, "size", 1), stride = poa_node_int(s->node, "stride", 1);
+  poa_type type = *type_of(s, s->x[0]), rows = *type_of(s, s->dy), flat = type;
+  int64_t extent = type.dim[axis].value, shifts = (size + stride - 1) / stride;
+  int64_t needed = (extent + stride - 1) / stride;
+  int64_t reached = rows.dim[axis].value + shifts - 1;
+  rows.dim[axis] = poa_known(reached > needed ? reached : needed);
+  rows.dim[axis + 1] = poa_known(stride);
+  poa_value sum = poa_b_constant(s->b, 0, &rows);
+  for (int64_t q = 0; q < shifts; q++) {
+    int64_t end = (q + 1) * stride < size ? (q + 1) * stride : size;
+    poa_extent start[POA_MAX_RANK] = {{0, NULL}};
+    start[axis] = poa_known(q);
+    sum = poa_b_accumulate(s->b, sum, part(s, s->dy, axis + 1, q * stride, end), start);
+  }
+  flat.dim[axis] = poa_known(rows.dim[axis].value * stride);
+  dx[0].value = part(s, poa_b_reshape(s->b, sum, &flat), axis, 0, extent);
+}
+
+/* y[i] = x[rows[i]], every row once or never: dx[j] = dy[back[j]] */
+static void gradient_rearrange(const poa_gradient_site *s, poa_contribution *dx) {
+  poa_value operands[] = {s->dy, s->x[2], s->x[1]};
+  dx[0].value = poa_b_node(s->b, POA_OP_rearrange, operands, 3, NULL, 0, NULL);
+}
+
 /* y[i] = x[rows[i]]: dx = dy[i] added to row rows[i] of zeros */
 static void gradient_gather(const poa_gradient_site *s, poa_contribution *dx) {
   poa_value zeros = constant_like(s, 0, s->x[0]);
@@ -318,6 +383,27 @@ static void gradient_accumulate(const poa_gradient_site *s, poa_contribution *dx
   dx[0].value = s->dy;
   if (s->wants[1])
     dx[1].value = block(s, 1, poa_node_attribute(s->node, "start")->extents);
+}
+
+/* `op` of a convolution's gradients: the forward attributes, and the extents sought. */
+static poa_value convolve_back(const poa_gradient_site *s, poa_op op, poa_value x, poa_value y,
+                               const poa_extent *size) {
+  int64_t extents[] = {size[0].value, size[1].value};
+  poa_attribute attributes[5] = {poa_attribute_ints("size", extents, 2)};
+  for (int i = 0; i < s->node->attribute_count; i++)
+    attributes[i + 1] = s->node->attributes[i];
+  poa_value operands[] = {x, y};
+  return poa_b_node(s->b, op, operands, 2, attributes, s->node->attribute_count + 1, NULL);
+}
+
+/* y = conv2d(x, weight): both gradients are convolutions again (Dumoulin & Visin, "A guide to
+ * convolution arithmetic for deep learning", 2016); passes/convolution.c writes them out. */
+static void gradient_conv2d(const poa_gradient_site *s, poa_contribution *dx) {
+  if (s->wants[0])
+    dx[0].value =
+        convolve_back(s, POA_OP_conv2d_input, s->dy, s->x[1], type_of(s, s->x[0])->dim + 1);
+  if (s->wants[1])
+    dx[1].value = convolve_back(s, POA_OP_conv2d_weight, s->x[0], s->dy, type_of(s, s->x[1])->dim);
 }
 
 static const poa_external *external_named(const poa_graph *graph, const char *name) {

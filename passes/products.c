@@ -11,17 +11,20 @@ static const int64_t origin[POA_MAX_RANK];
 
 typedef struct dot {
   poa_value a, b;
-  bool ta, tb;
-  double alpha;
+  poa_dot_form form;
 } dot;
 
 static dot dot_of(const poa_node *n) {
-  return (dot){n->operands[0], n->operands[1], poa_node_int(n, "ta", 0), poa_node_int(n, "tb", 0),
-               poa_node_float(n, "alpha", 1)};
+  return (dot){n->operands[0], n->operands[1], poa_dot_form_of(n)};
 }
 
 static poa_value write_dot(poa_simplifier *s, dot d) {
-  return poa_s_dot(s, d.a, d.b, d.ta, d.tb, d.alpha);
+  return poa_s_dot(s, d.a, d.b, d.form);
+}
+
+/* Whether A has one axis of rows and one that is summed over. */
+static bool is_plain(const dot *d) {
+  return d->form.rows == 1 && d->form.inner == 1;
 }
 
 /* Swaps the last two axes and no others. */
@@ -55,8 +58,9 @@ static poa_value without_exchange(poa_simplifier *s, poa_value value, bool *flag
 /* dot(x', y) -> dot(x, y) {ta}, dot(x, y') -> dot(x, y) {tb}; batch axes may move too */
 static poa_value dot_transposed(poa_simplifier *s, const poa_node *n) {
   dot d = dot_of(n);
-  d.a = without_exchange(s, d.a, &d.ta);
-  d.b = without_exchange(s, d.b, &d.tb);
+  if (is_plain(&d))
+    d.a = without_exchange(s, d.a, &d.form.ta);
+  d.b = without_exchange(s, d.b, &d.form.tb);
   return d.a == n->operands[0] && d.b == n->operands[1] ? POA_NO_VALUE : write_dot(s, d);
 }
 
@@ -117,8 +121,8 @@ static poa_value without_scale(poa_simplifier *s, poa_value value, double *alpha
 /* dot(x * c, y) -> dot(x, y) {alpha=c}, also through views of x * c, and the same for y */
 static poa_value dot_scaled(poa_simplifier *s, const poa_node *n) {
   dot d = dot_of(n);
-  d.a = without_scale(s, d.a, &d.alpha);
-  d.b = without_scale(s, d.b, &d.alpha);
+  d.a = without_scale(s, d.a, &d.form.alpha);
+  d.b = without_scale(s, d.b, &d.form.alpha);
   return d.a == n->operands[0] && d.b == n->operands[1] ? POA_NO_VALUE : write_dot(s, d);
 }
 
@@ -138,7 +142,7 @@ static poa_value scale_dot(poa_simplifier *s, const poa_node *n) {
   if (node->op != POA_OP_dot || !poa_s_single(s, x))
     return POA_NO_VALUE;
   dot d = dot_of(node);
-  d.alpha *= factor;
+  d.form.alpha *= factor;
   x = write_dot(s, d);
   while (count-- > 0)
     x = view_of(s, &views[count], x);
@@ -151,7 +155,9 @@ static poa_value transpose_dot(poa_simplifier *s, const poa_node *n) {
   if (x->op != POA_OP_dot || !poa_s_single(s, n->operands[0]) || !swaps_last_two(&n->attributes[0]))
     return POA_NO_VALUE;
   dot d = dot_of(x);
-  return poa_s_dot(s, d.b, d.a, !d.tb, !d.ta, d.alpha);
+  if (!is_plain(&d))
+    return POA_NO_VALUE;
+  return poa_s_dot(s, d.b, d.a, (poa_dot_form){!d.form.tb, !d.form.ta, d.form.alpha, 1, 1});
 }
 
 /* accumulate */
@@ -210,6 +216,8 @@ static poa_value accumulate_reshaped_dot(poa_simplifier *s, const poa_node *n) {
     if (large.dim[i].value != (i < added ? 1 : small.dim[i - added].value))
       return POA_NO_VALUE;
   dot d = dot_of(poa_s_look(s, inner));
+  if (!is_plain(&d))
+    return POA_NO_VALUE;
   d.a = with_unit_batch(s, d.a, added);
   d.b = with_unit_batch(s, d.b, added);
   int64_t start[POA_MAX_RANK];

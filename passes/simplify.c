@@ -179,9 +179,9 @@ poa_value poa_s_reduce(poa_simplifier *s, poa_op op, poa_value x, const int64_t 
   return emit(s, op, &x, 1, &attribute, 1, NULL);
 }
 
-poa_value poa_s_dot(poa_simplifier *s, poa_value x, poa_value y, bool ta, bool tb, double alpha) {
+poa_value poa_s_dot(poa_simplifier *s, poa_value x, poa_value y, poa_dot_form form) {
   poa_attribute attributes[POA_DOT_ATTRIBUTES];
-  int count = poa_b_dot_attributes(attributes, ta, tb, alpha);
+  int count = poa_b_dot_attributes(attributes, form);
   return emit(s, POA_OP_dot, (poa_value[]){x, y}, 2, attributes, count, NULL);
 }
 

@@ -68,7 +68,7 @@ poa_value poa_s_transpose(poa_simplifier *s, poa_value x, const int64_t *perm);
 poa_value poa_s_broadcast(poa_simplifier *s, poa_value x, const int64_t *axes, poa_type type);
 poa_value poa_s_slice(poa_simplifier *s, poa_value x, const int64_t *start, const int64_t *limit);
 poa_value poa_s_reduce(poa_simplifier *s, poa_op op, poa_value x, const int64_t *axes, int count);
-poa_value poa_s_dot(poa_simplifier *s, poa_value x, poa_value y, bool ta, bool tb, double alpha);
+poa_value poa_s_dot(poa_simplifier *s, poa_value x, poa_value y, poa_dot_form form);
 poa_value poa_s_accumulate(poa_simplifier *s, poa_value base, poa_value x, const int64_t *start);
 
 enum { POA_MOST_RULES = 8 };

@@ -102,6 +102,13 @@ bool poa_view_storage(const poa_node *view, const poa_type *operand_type,
     for (int i = 0; i < a->count; i++)
       s.stride[a->integers[i]] = operand->stride[i];
     break;
+  case POA_OP_window: {
+    int64_t axis = poa_node_int(view, "axis", 0);
+    for (int i = 0; i < view->type.rank; i++)
+      s.stride[i] = operand->stride[i <= axis ? i : i - 1];
+    s.stride[axis] *= poa_node_int(view, "stride", 1);
+    break;
+  }
   default: /* slice */
     memcpy(s.stride, operand->stride, sizeof s.stride);
     a = poa_node_attribute(view, "start");

@@ -27,6 +27,20 @@ static poa_kernel_library *library_for(const char *cpu) {
   return library;
 }
 
+static int64_t along(const poa_gemm_axes *axes, int64_t index) {
+  int64_t offset = 0;
+  for (int d = axes->rank - 1; d >= 0; --d) {
+    offset += index % axes->extent[d] * axes->stride[d];
+    index /= axes->extent[d];
+  }
+  return offset;
+}
+
+/* Where element (i, k) of A lies. */
+static int64_t place_in_a(const poa_gemm *g, int64_t i, int64_t k) {
+  return g->rows.rank ? along(&g->rows, i) + along(&g->inner, k) : i * g->a.row + k * g->a.column;
+}
+
 /* Elements from the first to the last of an operand of m x n. */
 static int64_t span(const poa_gemm *g, const poa_gemm_operand *o, int64_t m, int64_t n) {
   int64_t last = (m - 1) * o->row + (n - 1) * o->column;
@@ -89,7 +103,7 @@ static void check_batch(const poa_gemm *g, const memory *a, const memory *b, con
       double sum = 0, size = 0;
       for (int64_t k = 0; k < g->k; ++k) {
         double product =
-            (double)pa[i * g->a.row + k * g->a.column] * (double)pb[k * g->b.row + j * g->b.column];
+            (double)pa[place_in_a(g, i, k)] * (double)pb[k * g->b.row + j * g->b.column];
         sum += product;
         size += fabs(product);
       }
@@ -125,7 +139,10 @@ static void run(poa_kernel_library *library, const poa_gemm *g) {
   poa_status status = poa_kernel_library_get(library, &request, 1, &kernel, &error);
   cr_assert_eq(status, POA_OK, "%s: %s", key, error.message);
   int64_t tiles = poa_gemm_tiles(g, poa_kernel_library_target(library));
-  memory a = allocate(span(g, &g->a, g->m, g->k), 1), b = allocate(span(g, &g->b, g->k, g->n), 2);
+  int64_t span_a = span(g, &g->a, g->m, g->k);
+  if (g->rows.rank)
+    span_a = span(g, &g->a, 1, 1) + place_in_a(g, g->m - 1, g->k - 1);
+  memory a = allocate(span_a, 1), b = allocate(span(g, &g->b, g->k, g->n), 2);
   memory c = allocate(span(g, &g->c, g->m, g->n), 3);
   size_t bytes = (size_t)c.count * 4;
   float *before = malloc(bytes + 1), *result = malloc(bytes + 1);
@@ -195,6 +212,51 @@ static void remainders(poa_kernel_library *library) {
  * scaled and not. */
 Test(gemm, remainders) {
   on_all_levels(remainders);
+}
+
+/* The windows [b, oh, ow | kh, kw, c] of an image [b, h, w, c], times [kh * kw * c, n]; with
+ * `transposed`, their transpose times [b * oh * ow, n]. */
+static poa_gemm windows(int64_t images, int64_t size, int64_t channels, int64_t window,
+                        int64_t stride, int64_t n, bool transposed) {
+  int64_t out = (size - window) / stride + 1, row = size * channels;
+  poa_gemm_axes places = {3, {images, out, out}, {size * row, stride * row, stride * channels}};
+  poa_gemm_axes taps = {2, {window, window * channels}, {row, 1}};
+  poa_gemm g = {.n = n, .alpha = 1, .rows = places, .inner = taps};
+  if (transposed)
+    g.rows = taps, g.inner = places;
+  g.m = images * out * out, g.k = window * window * channels;
+  if (transposed)
+    g.m = window * window * channels, g.k = images * out * out;
+  g.b = (poa_gemm_operand){.row = n, .column = 1};
+  g.c = g.b;
+  return g;
+}
+
+static void joined_axes(poa_kernel_library *library) {
+  static const int64_t shapes[][6] = {{2, 6, 3, 3, 1, 5},  {1, 9, 16, 3, 2, 32},
+                                      {3, 7, 5, 2, 2, 17}, {2, 12, 64, 3, 1, 70},
+                                      {1, 5, 1, 5, 1, 3},  {2, 17, 3, 7, 2, 48}};
+  for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i)
+    for (int form = 0; form < 8; ++form) {
+      const int64_t *s = shapes[i];
+      poa_gemm g = windows(s[0], s[1], s[2], s[3], s[4], s[5], form & 1);
+      g.accumulate = form & 2;
+      g.alpha = form & 4 ? 0.7f : 1;
+      run(library, &g);
+    }
+  /* No axis of unit stride; two groups as batches. */
+  poa_gemm g = windows(2, 6, 4, 3, 1, 8, false);
+  g.inner = (poa_gemm_axes){3, {3, 3, 2}, {24, 4, 2}};
+  g.k = 18;
+  g.batch_rank = 1, g.batch[0] = 2;
+  g.a.batch[0] = 1, g.b.batch[0] = 18 * 8, g.c.batch[0] = g.m * 8;
+  run(library, &g);
+}
+
+/* Protects products over windows: blocks gathered along columns and along rows, runs cut by
+ * blocks of k and by tiles, steps longer than one element. */
+Test(gemm, joined_axes) {
+  on_all_levels(joined_axes);
 }
 
 static void blocked_k(poa_kernel_library *library) {

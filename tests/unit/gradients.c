@@ -319,6 +319,57 @@ static poa_value case_dot(fixture *f) {
   return poa_b_dot(&f->b, x, parameter(f, b, -1, 1), ta, tb, batch ? 0.7 : 1);
 }
 
+/* Rows and what is summed over joined from several axes; variants as above, without ones. */
+static poa_value case_joined_dot(fixture *f) {
+  bool ta = f->variant & 1, tb = f->variant & 2, batch = f->variant & 4;
+  poa_type a = ta ? SHAPE(2, 3, 2, 2, 1) : SHAPE(2, 2, 1, 2, 3), b = tb ? SHAPE(5, 6) : SHAPE(6, 5);
+  if (batch) {
+    a = ta ? SHAPE(2, 2, 3, 2, 2, 1) : SHAPE(2, 2, 2, 1, 2, 3);
+    b = SHAPE(2, b.dim[0].value, b.dim[1].value);
+  }
+  poa_value x = parameter(f, a, -1, 1);
+  return poa_b_product(&f->b, x, parameter(f, b, -1, 1), (poa_dot_form){ta, tb, 0.7, 3, 2});
+}
+
+/* Windows that lie apart, touch, overlap once and several times, and leave elements over. */
+static poa_value case_window(fixture *f) {
+  static const int64_t size[] = {1, 2, 3, 3, 5, 2}, stride[] = {2, 2, 2, 1, 2, 3};
+  poa_value x = parameter(f, f->variant % 2 ? SHAPE(2, 8) : SHAPE(7, 3), -1, 1);
+  return poa_b_window(&f->b, x, f->variant % 2, size[f->variant], stride[f->variant]);
+}
+
+/* Rows two further down; the first two come from nowhere. */
+static poa_value case_rearrange(fixture *f) {
+  poa_value x = parameter(f, f->variant ? SHAPE(5) : SHAPE(5, 2, 3), -1, 1);
+  poa_type down = SHAPE(7), up = SHAPE(5);
+  down.dtype = up.dtype = POA_I32;
+  poa_attribute axis = poa_attribute_int("axis", 0);
+  poa_value i = poa_b_node(&f->b, POA_OP_iota, NULL, 0, &axis, 1, &down);
+  poa_value j = poa_b_node(&f->b, POA_OP_iota, NULL, 0, &axis, 1, &up);
+  poa_value operands[] = {x, binary(f, POA_OP_sub, i, constant(f, 2, i)),
+                          binary(f, POA_OP_add, j, constant(f, 2, j))};
+  return poa_b_node(&f->b, POA_OP_rearrange, operands, 3, NULL, 0, NULL);
+}
+
+/* Strides, paddings (uneven ones too), groups, and images that the windows do not fill. */
+static poa_value case_conv2d(fixture *f) {
+  static const struct {
+    int64_t h, w, kh, kw, stride[2], low[2], high[2], groups;
+  } rows[] = {{5, 4, 3, 3, {1, 1}, {1, 1}, {1, 1}, 1}, {6, 5, 3, 3, {2, 2}, {1, 1}, {1, 1}, 1},
+              {7, 7, 3, 2, {2, 1}, {0, 1}, {2, 0}, 1}, {4, 4, 1, 1, {1, 1}, {0, 0}, {0, 0}, 1},
+              {5, 5, 1, 1, {2, 2}, {0, 0}, {0, 0}, 1}, {4, 6, 2, 2, {2, 2}, {0, 0}, {0, 0}, 1},
+              {5, 4, 3, 3, {1, 2}, {1, 1}, {1, 1}, 2}, {9, 8, 5, 4, {3, 3}, {2, 3}, {2, 1}, 1},
+              {3, 3, 1, 1, {1, 1}, {0, 0}, {0, 0}, 2}};
+  int v = f->variant;
+  int64_t groups = rows[v].groups;
+  poa_value operands[] = {parameter(f, SHAPE(2, rows[v].h, rows[v].w, 2 * groups), -1, 1),
+                          parameter(f, SHAPE(rows[v].kh, rows[v].kw, 2, 3 * groups), -1, 1)};
+  poa_attribute attributes[] = {
+      poa_attribute_ints("stride", rows[v].stride, 2), poa_attribute_ints("low", rows[v].low, 2),
+      poa_attribute_ints("high", rows[v].high, 2), poa_attribute_int("groups", groups)};
+  return poa_b_node(&f->b, POA_OP_conv2d, operands, 2, attributes, 4, NULL);
+}
+
 static poa_value case_reshape(fixture *f) {
   poa_type type = SHAPE(5, 3, 1);
   return poa_b_reshape(&f->b, parameter(f, SHAPE(3, 5), -1, 1), &type);
@@ -423,7 +474,7 @@ static const struct {
     CASE(reduce_max, 7),  CASE(dot, 16),       CASE(reshape, 1),      CASE(transpose, 2),
     CASE(broadcast, 3),   CASE(slice, 1),      CASE(concat, 1),       CASE(gather, 2),
     CASE(scatter_add, 1), CASE(accumulate, 2), CASE(softmax, 2),      CASE(log_softmax, 2),
-    CASE(call, 1),
+    CASE(call, 1),        CASE(window, 6),     CASE(rearrange, 2),    CASE(conv2d, 9),
 };
 
 /* Protects every row of the gradient column of ops.def. */
@@ -435,6 +486,10 @@ Test(gradients, every_op_agrees_with_finite_differences) {
     cr_assert(cases[op].build, "op %s has a gradient but no case in tests/unit/gradients.c", name);
     run_case(cases[op].build, cases[op].variants, name);
   }
+}
+
+Test(gradients, products_of_joined_axes_agree_with_finite_differences) {
+  run_case(case_joined_dot, 8, "dot of joined axes");
 }
 
 /* Compositions */
