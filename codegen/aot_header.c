@@ -7,6 +7,7 @@
 
 #include "codegen/aot_interface.h"
 #include "runtime/atomic_file.h"
+#include "runtime/file_order.h"
 #include "runtime/normalization.h"
 
 typedef struct writer {
@@ -257,7 +258,11 @@ static void put_layout(const writer *w) {
     fputs(*p->set ? "." : "", w->out);
     put_comment(w->out, p->name);
     fputc(' ', w->out);
-    put_shape(w->out, p->shape);
+    put_shape(w->out, poa_memory_shape(&p->order, p->shape));
+    if (poa_is_reordered(&p->order)) {
+      fputs(", in files ", w->out);
+      put_shape(w->out, p->shape);
+    }
     fputc('\n', w->out);
   }
   fputs(" */\n", w->out);

@@ -7,6 +7,7 @@
 
 #include "codegen/barriers.h"
 #include "codegen/cluster.h"
+#include "runtime/file_order.h"
 
 typedef struct lowering {
   const poa_graph *graph;
@@ -310,6 +311,7 @@ static poa_status lower_parameters(lowering *l) {
                                   .offset = offset,
                                   .a = parameter->argument,
                                   .copy_of = parameter->copy_of};
+    out[i].order = poa_order_of_axes(parameter->file_axes, parameter->type.rank);
     if (initializer_of(l, parameter, &out[i].initializer))
       return POA_BAD_INPUT;
     l->parameter_offset[i] = offset;

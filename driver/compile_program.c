@@ -19,6 +19,7 @@
 #include "driver/steps.h"
 #include "driver/subnetwork.h"
 #include "program/training_report.h"
+#include "runtime/file_order.h"
 #include "runtime/safetensors.h"
 
 #define FEATURES "features"
@@ -156,6 +157,11 @@ static poa_status write_weights(const poa_compilation *c, const poa_plan *plan, 
                                    .dtype = POA_TENSOR_F32,
                                    .shape = p->shape,
                                    .data = (const char *)weights + p->offset};
+    if (!poa_is_reordered(&p->order))
+      continue;
+    float *file = poa_arena_alloc(c->arena, (size_t)poa_plan_elements(p->shape) * sizeof *file + 1);
+    poa_to_file_order(&p->order, p->shape, tensors[i].data, file);
+    tensors[i].data = file;
   }
   poa_metadata metadata[] = {{"model", c->deployments[0].flags.arguments[0]},
                              {"version", POA_VERSION}};

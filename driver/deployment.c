@@ -8,6 +8,7 @@
 #include "codegen/lower.h"
 #include "driver/run_flags.h"
 #include "program/run_folder.h"
+#include "runtime/file_order.h"
 #include "runtime/shape.h"
 
 static bool is_folder(const char *path) {
@@ -209,16 +210,16 @@ static const poa_file_tensor *find_tensor(const poa_deployment *d, const char *s
 }
 
 static poa_status read_tensor(const poa_deployment *d, const char *set, const char *name,
-                              const poa_type *file_type, float *out, poa_error *error) {
+                              const poa_type *file_type, const int64_t *file_axes, float *out,
+                              poa_error *error) {
+  poa_file_order order = poa_order_of_axes(file_axes, file_type->rank);
   const poa_file_tensor *tensor = find_tensor(d, set, name);
   if (!tensor)
     return poa_fail(error, POA_BAD_INPUT, "'%s' lacks '%s%s%s', which the model reads",
                     d->weights->path, d->flags.from ? d->flags.from : "", d->flags.from ? "." : "",
                     name);
   poa_status status = check_shape(d, tensor, file_type, error);
-  if (status == POA_OK)
-    poa_tensor_to_f32(tensor, out);
-  return status;
+  return status ? status : poa_tensor_to_values(tensor, &order, out, error);
 }
 
 /* Without weights: the first values of a run with seed 0. */
@@ -239,7 +240,8 @@ static poa_status make_first_values(poa_deployment *d, poa_error *error) {
 poa_status poa_deployment_values(poa_deployment *d, const poa_parameter *parameter, float *out,
                                  poa_error *error) {
   if (d->weights)
-    return read_tensor(d, parameter->set, parameter->name, &parameter->file_type, out, error);
+    return read_tensor(d, parameter->set, parameter->name, &parameter->file_type,
+                       parameter->file_axes, out, error);
   poa_status status = d->first ? POA_OK : make_first_values(d, error);
   if (status)
     return status;
@@ -270,9 +272,9 @@ static void cut(const float *whole, const poa_type *from, const poa_type *to, do
 poa_status poa_deployment_plain_values(poa_deployment *d, const poa_extraction *extraction,
                                        int index, float *out, poa_error *error) {
   const poa_plain_parameter *plain = &extraction->parameters[index];
-  if (d->extracted)
-    return read_tensor(d, "", plain->name, &plain->file_type, out, error);
   const poa_parameter *elastic = &extraction->elastic[plain->source];
+  if (d->extracted)
+    return read_tensor(d, "", plain->name, &plain->file_type, elastic->file_axes, out, error);
   float *whole = malloc((size_t)poa_type_elements(elastic->type) * sizeof *whole);
   if (!whole)
     return poa_fail(error, POA_NO_MEMORY, "no memory for '%s'", elastic->name);

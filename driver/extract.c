@@ -17,6 +17,7 @@
 #include "driver/kernels.h"
 #include "program/features_ends.h"
 #include "runtime/checkpoint.h"
+#include "runtime/file_order.h"
 #include "runtime/philox.h"
 
 #define ENTRY "features"
@@ -93,6 +94,14 @@ static poa_status write_file(extractor *x, const poa_extraction *extraction, con
         poa_arena_alloc(x->scratch, (size_t)poa_type_elements(plain->type) * sizeof *values);
     status = poa_deployment_plain_values(&x->deployment, extraction, i, values, error);
     tensors[i] = file_tensor(plain, values);
+    poa_file_order order =
+        poa_order_of_axes(extraction->elastic[plain->source].file_axes, plain->type.rank);
+    if (status || !poa_is_reordered(&order))
+      continue;
+    float *file =
+        poa_arena_alloc(x->scratch, (size_t)poa_type_elements(plain->type) * sizeof *file + 1);
+    poa_to_file_order(&order, tensors[i].shape, values, file);
+    tensors[i].data = file;
   }
   int count = describe(x, extraction, point, metadata);
   return status ? status

@@ -2,6 +2,8 @@
  * step computes: names in the file meet names in the description. */
 #include "driver/recorded_case.h"
 
+#include "runtime/file_order.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,8 +155,7 @@ static poa_status fill_parameter(const poa_case *recorded, const poa_plan_parame
       return poa_fail(error, POA_BAD_INPUT, "%s: '%s' has %lld elements, the model's has %lld",
                       recorded->file->path, key, (long long)poa_plan_elements(tensor->shape),
                       (long long)count);
-    poa_tensor_to_f32(tensor, values);
-    return POA_OK;
+    return poa_tensor_to_values(tensor, &parameter->order, values, error);
   }
   if (records_set(recorded, parameter->set))
     return poa_fail(error, POA_BAD_INPUT, "%s lacks the weight '%s'", recorded->file->path, key);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "driver/recorded_case.h"
+#include "runtime/file_order.h"
 
 typedef struct limit_row {
   const char *prefix;
@@ -103,6 +104,16 @@ static const float *find_result(const poa_session *session, const poa_program_at
   return NULL;
 }
 
+/* The parameter whose values, or gradient, a recorded tensor holds: "grad.NAME", "new_SET.NAME";
+ * NULL if it is none. */
+static const poa_plan_parameter *parameter_named(const poa_plan *plan, const char *recorded) {
+  const char *name = strchr(recorded, '.');
+  for (int i = 0; name && i < plan->parameter_count; i++)
+    if (strcmp(plan->parameters[i].name, name + 1) == 0)
+      return &plan->parameters[i];
+  return NULL;
+}
+
 /* The recorded value from before the step of a tensor "new_NAME", or NULL. */
 static const poa_file_tensor *find_before(const poa_case *recorded, const poa_file_tensor *after) {
   if (strncmp(after->name, "new_", 4) != 0)
@@ -133,6 +144,11 @@ static void compare_tensor(verdict *v, const poa_case *recorded, const poa_sessi
   }
   float *expected = scratch + count;
   poa_tensor_to_f32(tensor, expected);
+  const poa_plan_parameter *parameter = parameter_named(program->plan, tensor->name);
+  if (parameter && poa_is_reordered(&parameter->order) && have == count && ours != scratch) {
+    poa_to_file_order(&parameter->order, parameter->shape, ours, expected + count);
+    ours = expected + count;
+  }
   compare(v, tensor->name, ours, expected, count, row->limit, scale);
   if (before && strcmp(row->prefix, "new_") == 0)
     compare_change(v, tensor->name, ours, expected, before, count, scale, scratch);
@@ -146,7 +162,7 @@ static poa_status compare_all(const poa_case *recorded, const poa_session *sessi
     int64_t count = poa_plan_elements(recorded->file->tensors[i].shape);
     largest = count > largest ? count : largest;
   }
-  float *scratch = malloc((size_t)(2 * largest) * sizeof *scratch);
+  float *scratch = malloc((size_t)(3 * largest) * sizeof *scratch);
   if (!scratch)
     return poa_fail(error, POA_NO_MEMORY, "no memory to compare %lld numbers", (long long)largest);
   for (int i = 0; i < recorded->file->tensor_count; i++)

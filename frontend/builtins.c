@@ -11,6 +11,7 @@ const poa_builtin poa_builtins[] = {
     {"argmax", "x, axis", poa_builtin_argmax},
     {"broadcast_to", "x, shape", poa_builtin_broadcast_to},
     {"concat", "parts, axis", poa_builtin_concat},
+    {"conv2d", "x, weight, stride?, padding?, groups?", poa_builtin_conv2d},
     {"cos", "x", poa_builtin_cos},
     {"detach", "x", poa_builtin_detach},
     {"elements", "x", poa_builtin_elements},
@@ -34,6 +35,7 @@ const poa_builtin poa_builtins[] = {
     {"min", "a, b", poa_builtin_min},
     {"ones", "shape", poa_builtin_ones},
     {"range", "low, high?", poa_builtin_range},
+    {"rearrange", "x, rows, back", poa_builtin_rearrange},
     {"reduce_max", "x, axis?, keepdims?", poa_builtin_reduce_max},
     {"reshape", "x, shape", poa_builtin_reshape},
     {"rsqrt", "x", poa_builtin_rsqrt},
@@ -49,6 +51,7 @@ const poa_builtin poa_builtins[] = {
     {"tanh", "x", poa_builtin_tanh},
     {"transpose", "x, axes?", poa_builtin_transpose},
     {"where", "condition, a, b", poa_builtin_where},
+    {"windows", "x, axis, size, stride?", poa_builtin_windows},
     {"zeros", "shape", poa_builtin_zeros},
 };
 const int poa_builtin_count = sizeof poa_builtins / sizeof *poa_builtins;

@@ -243,6 +243,47 @@ POA_BUILTIN(gather) {
   return wrap(poa_append(e, call, POA_OP_gather, operands, 2, NULL, 0, NULL));
 }
 
+POA_BUILTIN(rearrange) {
+  poa_value operands[3] = {poa_to_tensor(e, call, a[0]), poa_to_tensor(e, call, a[1]),
+                           poa_to_tensor(e, call, a[2])};
+  return wrap(poa_append(e, call, POA_OP_rearrange, operands, 3, NULL, 0, NULL));
+}
+
+/* An integer that may be left out. */
+static bool optional_integer(poa_elaborator *e, const poa_syntax *call, poa_worth given,
+                             int64_t otherwise, int64_t *value) {
+  *value = otherwise;
+  return !poa_was_given(&given) || poa_to_integer(e, call, given, value);
+}
+
+/* windows(x, axis, size, stride): the axis becomes two, which window and where in it. */
+POA_BUILTIN(windows) {
+  poa_value x = poa_to_tensor(e, call, a[0]);
+  int axis;
+  int64_t size, stride;
+  if (x == POA_NO_VALUE || !poa_to_axis(e, call, a[1], poa_type_of(e, x)->rank, &axis) ||
+      !poa_to_integer(e, call, a[2], &size) || !optional_integer(e, call, a[3], 1, &stride))
+    return poa_worth_error();
+  poa_attribute attributes[] = {poa_attribute_int("axis", axis), poa_attribute_int("size", size),
+                                poa_attribute_int("stride", stride)};
+  return wrap(poa_append(e, call, POA_OP_window, &x, 1, attributes, 3, NULL));
+}
+
+/* conv2d(x[b, h, w, c], weight[kh, kw, c / groups, o], stride, padding, groups): channels last,
+ * `padding` zeros on every side. */
+POA_BUILTIN(conv2d) {
+  poa_value operands[2] = {poa_to_tensor(e, call, a[0]), poa_to_tensor(e, call, a[1])};
+  int64_t stride, padding, groups;
+  if (!optional_integer(e, call, a[2], 1, &stride) ||
+      !optional_integer(e, call, a[3], 0, &padding) || !optional_integer(e, call, a[4], 1, &groups))
+    return poa_worth_error();
+  int64_t strides[] = {stride, stride}, paddings[] = {padding, padding};
+  poa_attribute attributes[] = {
+      poa_attribute_ints("stride", strides, 2), poa_attribute_ints("low", paddings, 2),
+      poa_attribute_ints("high", paddings, 2), poa_attribute_int("groups", groups)};
+  return wrap(poa_append(e, call, POA_OP_conv2d, operands, 2, attributes, 4, NULL));
+}
+
 POA_BUILTIN(scatter_add) {
   poa_value operands[3] = {poa_to_tensor(e, call, a[0]), poa_to_tensor(e, call, a[1]),
                            poa_to_tensor(e, call, a[2])};

@@ -121,17 +121,27 @@ static bool bound(poa_elaborator *e, const poa_syntax *syntax, int64_t otherwise
   return false;
 }
 
+/* Names of one item are a group. */
+static void add_elastic(poa_elaborator *e, poa_elastic elastic, bool follows) {
+  poa_elastic *last = e->lattice.count ? &e->lattice.name[e->lattice.count - 1] : NULL;
+  if (follows && last) {
+    last->group = last->group ? last->group : e->lattice.count;
+    elastic.group = last->group;
+  }
+  e->lattice.name[e->lattice.count++] = elastic;
+}
+
 static void open_elastic(poa_elaborator *e, const poa_elastic_syntax *syntax) {
-  poa_elastic elastic = {.name = syntax->name};
+  poa_elastic elastic = {.name = syntax->name, .uniform = syntax->uniform};
   if (!bound(e, syntax->low, 0, &elastic.min) || !bound(e, syntax->high, 0, &elastic.max) ||
       !bound(e, syntax->step, 1, &elastic.step))
     return;
   int length = (int)strlen(syntax->name);
-  bool fits = elastic.step >= 1 && elastic.min >= 1 && elastic.min <= elastic.max &&
+  bool fits = elastic.step >= 1 && elastic.min >= 0 && elastic.min <= elastic.max &&
               (elastic.max - elastic.min) % elastic.step == 0;
   if (!fits)
     poa_diagnose(e->diagnostics, syntax->location, length,
-                 "%s goes from %lld to %lld in steps of %lld; expected 1 <= smallest <= largest, "
+                 "%s goes from %lld to %lld in steps of %lld; expected 0 <= smallest <= largest, "
                  "a whole number of steps apart",
                  elastic.name, (long long)elastic.min, (long long)elastic.max,
                  (long long)elastic.step);
@@ -142,7 +152,7 @@ static void open_elastic(poa_elaborator *e, const poa_elastic_syntax *syntax) {
     poa_diagnose(e->diagnostics, syntax->location, length, "'%s' is %s", elastic.name,
                  poa_find_const(e, elastic.name) ? "a constant already" : "declared twice");
   else
-    e->lattice.name[e->lattice.count++] = elastic;
+    add_elastic(e, elastic, syntax->follows);
 }
 
 static void check_lattice(poa_elaborator *e) {

@@ -150,6 +150,32 @@ static bool file_shape_fits(poa_elaborator *e, const poa_statement *statement,
   return false;
 }
 
+/* as transpose [3, 2, 0, 1]: axis i of the file is axis axes[i] of the parameter. */
+static bool read_file_axes(poa_elaborator *e, const poa_statement *statement,
+                           poa_parameter *parameter) {
+  int rank = parameter->type.rank;
+  poa_worth list = poa_elaborate(e, statement->file_axes);
+  if (list.kind != VALUE_LIST || list.count != rank) {
+    poa_complain(e, statement->file_axes, "expected a list of all %d axes of the parameter", rank);
+    return false;
+  }
+  int64_t *axes = poa_arena_alloc(e->arena, ((size_t)rank + 1) * sizeof *axes);
+  unsigned seen = 0;
+  for (int i = 0, axis; i < rank; i++) {
+    if (!poa_to_axis(e, statement->file_axes, list.items[i], rank, &axis))
+      return false;
+    axes[i] = axis;
+    seen |= 1u << axis;
+    parameter->file_type.dim[i] = parameter->type.dim[axis];
+  }
+  if (seen != (1u << rank) - 1) {
+    poa_complain(e, statement->file_axes, "each of the %d axes must stand once in this list", rank);
+    return false;
+  }
+  parameter->file_axes = axes;
+  return true;
+}
+
 static bool describe_parameter(poa_elaborator *e, const poa_statement *statement,
                                const poa_type *read, poa_parameter *parameter) {
   parameter->location = statement->location;
@@ -164,6 +190,8 @@ static bool describe_parameter(poa_elaborator *e, const poa_statement *statement
     if (!file_shape_fits(e, statement, parameter))
       return false;
   }
+  if (statement->file_axes && !read_file_axes(e, statement, parameter))
+    return false;
   return read_initializer(e, statement->values[0], parameter);
 }
 

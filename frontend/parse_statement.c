@@ -52,6 +52,16 @@ static void parse_values(poa_parser *p, poa_statement *statement) {
   parse_with(p, statement);
 }
 
+/* The form of a parameter in files: [extents], or transpose [axes]. */
+static void parse_file_form(poa_parser *p, poa_statement *statement) {
+  if (poa_accept(p, "transpose")) {
+    statement->file_axes = poa_parse_expression(p);
+    return;
+  }
+  poa_expect(p, "[", "'[' before the extents that files have, or 'transpose [axes]'");
+  statement->file_shape = poa_parse_extents(p, &statement->file_rank);
+}
+
 /* param weight[out, in] as [out * in] = trunc_normal(0.02) with decay = 0 */
 static poa_statement *parse_param(poa_parser *p) {
   p->at++;
@@ -63,10 +73,8 @@ static poa_statement *parse_param(poa_parser *p) {
   statement->name_count = 1;
   poa_expect(p, "[", "'[' before the extents of the parameter");
   statement->shape = poa_parse_extents(p, &statement->rank);
-  if (poa_accept(p, "as")) {
-    poa_expect(p, "[", "'[' before the extents that files have");
-    statement->file_shape = poa_parse_extents(p, &statement->file_rank);
-  }
+  if (poa_accept(p, "as"))
+    parse_file_form(p, statement);
   poa_expect(p, "=", "'=' and an initializer");
   parse_values(p, statement);
   if (statement->value_count != 1)

@@ -109,17 +109,28 @@ static void parse_consts(poa_parser *p, poa_program *program, bool override) {
   } while (poa_accept(p, ","));
 }
 
-/* elastic width: min_width..max_width step head_dim */
-static void parse_elastic(poa_parser *p, poa_program *program) {
+/* width: min_width..max_width step head_dim uniform */
+static void parse_elastic_name(poa_parser *p, poa_program *program, bool follows) {
   const poa_token *name = poa_expect_name(p, "the name of an elastic extent");
-  poa_elastic_syntax elastic = {.name = name->text, .location = name->location};
+  poa_elastic_syntax elastic = {.name = name->text, .location = name->location, .follows = follows};
   poa_expect(p, ":", "':' and a range");
   elastic.low = poa_parse_expression(p);
   poa_expect(p, "..", "'..' between the smallest and the largest value");
   elastic.high = poa_parse_expression(p);
   if (poa_accept(p, "step"))
     elastic.step = poa_parse_expression(p);
+  elastic.uniform = poa_accept(p, "uniform");
   APPEND(program->elastics, program->elastic_count, elastic);
+}
+
+/* elastic width: 64..128 step 16   and, sampled as one,   elastic first: 3..8, second: 6..36 */
+static void parse_elastic(poa_parser *p, poa_program *program) {
+  parse_elastic_name(p, program, false);
+  while (poa_accept(p, ",")) {
+    while (poa_peek(p)->kind == TOKEN_NEWLINE)
+      p->at++;
+    parse_elastic_name(p, program, true);
+  }
 }
 
 static void parse_set(poa_parser *p, poa_program *program) {

@@ -161,7 +161,16 @@ static bool same_value(poa_elaborator *e, const poa_statement *statement, const 
          poa_worth_equal(e, statement->target, a, b);
 }
 
-/* One round of a loop over keep(depth): x becomes keep(new x, old x). */
+/* Whether a block is there at every depth, as the first one is. */
+static bool is_always_kept(const poa_elaborator *e, const poa_worth *keep, int64_t index) {
+  const poa_elastic *depth = &e->lattice.name[keep->index];
+  for (int64_t kept = depth->min; kept <= depth->max; kept += depth->step)
+    if (!poa_block_kept(kept, keep->total, index))
+      return false;
+  return true;
+}
+
+/* One round of a loop over keep(depth): x becomes keep(new x, old x), unless there is no choice. */
 static void run_kept_block(poa_elaborator *e, const poa_statement *statement, const poa_worth *keep,
                            int64_t index) {
   int count = e->frame->count;
@@ -169,7 +178,7 @@ static void run_kept_block(poa_elaborator *e, const poa_statement *statement, co
   memcpy(before, e->frame->variables, (size_t)count * sizeof *before);
   poa_assign_variable(e, statement->names[0], poa_worth_integer(index));
   poa_run_block(e, &statement->body);
-  for (int i = 0; i < count; i++) {
+  for (int i = 0; i < count && !is_always_kept(e, keep, index); i++) {
     poa_variable *variable = &e->frame->variables[i];
     if (strcmp(variable->name, statement->names[0]) != 0 &&
         !same_value(e, statement, &before[i].value, &variable->value))

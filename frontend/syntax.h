@@ -113,6 +113,7 @@ struct poa_statement {
   poa_block body, otherwise;
   int rank, file_rank; /* param */
   poa_syntax **shape, **file_shape;
+  poa_syntax *file_axes; /* as transpose [3, 2, 0, 1]: the list; else NULL */
 };
 
 /* How a declared C function is called. */
@@ -150,6 +151,7 @@ typedef struct poa_elastic_syntax {
   const char *name;
   poa_location location;
   poa_syntax *low, *high, *step; /* step NULL: 1 */
+  bool uniform, follows;         /* follows: sampled as one with the name before it */
 } poa_elastic_syntax;
 
 /* params NAME, params NAME = copy(OTHER), params NAME = zeros */

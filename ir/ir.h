@@ -166,8 +166,10 @@ typedef struct poa_node {
 /* A tensor that survives steps. Stored whole, at the top of the lattice. */
 typedef struct poa_parameter {
   const char *set, *name;
-  poa_type type;           /* known extents, as the graph sees it: [3,1024,1024] */
-  poa_type file_type;      /* the same elements as files have it: [3072,1024] */
+  poa_type type;      /* known extents, as the graph sees it: [3,1024,1024] */
+  poa_type file_type; /* the same elements as files have it: [3072,1024] */
+  /* Axis i of the file is axis file_axes[i] of `type`; NULL: elements keep their order. */
+  const int64_t *file_axes;
   const char *initializer; /* "constant", "normal", "trunc_normal", "uniform", "copy" */
   double argument;
   const char *copy_of; /* set to copy from, or NULL */

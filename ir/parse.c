@@ -37,6 +37,11 @@ static poa_status read_elastic(poa_reader *r) {
     return POA_BAD_INPUT;
   if (poa_read_accept(r, "step") && poa_read_int(r, "a step", 1, INT32_MAX, &name.step))
     return POA_BAD_INPUT;
+  name.uniform = poa_read_accept(r, "uniform");
+  int64_t group = 0;
+  if (poa_read_accept(r, "group") && poa_read_int(r, "a group", 1, POA_MAX_ELASTIC, &group))
+    return POA_BAD_INPUT;
+  name.group = (int)group;
   if (check_elastic(r, at, &name))
     return POA_BAD_INPUT;
   if (lattice->count == POA_MAX_ELASTIC)
@@ -67,6 +72,20 @@ static poa_status read_initializer(poa_reader *r, poa_parameter *p) {
   return poa_read_expect(r, ")");
 }
 
+/* by [3,2,0,1]: the axes of the parameter that files have in this order. */
+static poa_status read_file_axes(poa_reader *r, poa_parameter *p) {
+  int64_t *axes;
+  int count;
+  if (!poa_read_accept(r, "by"))
+    return POA_OK;
+  if (poa_read_ints(r, "an axis", &axes, &count))
+    return POA_BAD_INPUT;
+  if (count != p->type.rank)
+    return poa_lex_expected(&r->lexer, "as many axes as the parameter has");
+  p->file_axes = axes;
+  return POA_OK;
+}
+
 /* param "student" "norm.weight": f32[1024] as [1024] = constant(1) */
 static poa_status read_parameter(poa_reader *r) {
   poa_graph *graph = r->graph;
@@ -78,7 +97,8 @@ static poa_status read_parameter(poa_reader *r) {
   p.file_type = p.type;
   if (poa_read_accept(r, "as") && poa_read_shape(r, p.file_type.dim, &p.file_type.rank))
     return POA_BAD_INPUT;
-  if (poa_read_expect(r, "=") || read_initializer(r, &p) || poa_read_location(r, &p.location))
+  if (read_file_axes(r, &p) || poa_read_expect(r, "=") || read_initializer(r, &p) ||
+      poa_read_location(r, &p.location))
     return POA_BAD_INPUT;
   graph->parameters = room(r->arena, graph->parameters, graph->parameter_count, sizeof p);
   graph->parameters[graph->parameter_count++] = p;

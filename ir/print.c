@@ -101,8 +101,11 @@ static void print_location(poa_location location, FILE *out) {
 static void print_lattice(const poa_lattice *lattice, FILE *out) {
   for (int i = 0; i < lattice->count; i++) {
     const poa_elastic *name = &lattice->name[i];
-    fprintf(out, "elastic %s: %" PRId64 "..%" PRId64 " step %" PRId64 "\n", name->name, name->min,
-            name->max, name->step);
+    fprintf(out, "elastic %s: %" PRId64 "..%" PRId64 " step %" PRId64 "%s", name->name, name->min,
+            name->max, name->step, name->uniform ? " uniform" : "");
+    if (name->group)
+      fprintf(out, " group %d", name->group);
+    fputc('\n', out);
   }
   if (lattice->select_scale == 0)
     return;
@@ -122,6 +125,9 @@ static void print_parameter(const poa_graph *graph, const poa_parameter *p, FILE
     fputs(" as ", out);
     print_shape(graph, &p->file_type, out);
   }
+  for (int i = 0; p->file_axes && i < p->type.rank; i++)
+    fprintf(out, "%s%" PRId64 "%s", i ? "," : " by [", p->file_axes[i],
+            i + 1 < p->type.rank ? "" : "]");
   if (p->copy_of) {
     fputs(" = copy(", out);
     print_string(p->copy_of, out);

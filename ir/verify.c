@@ -39,6 +39,19 @@ static bool same_elements(const poa_type *a, const poa_type *b) {
   return a->dtype == b->dtype && poa_type_elements(*a) == poa_type_elements(*b);
 }
 
+/* Whether the axes in files are those of the parameter, each once. */
+static bool permutes(const poa_parameter *p) {
+  unsigned seen = 0;
+  for (int i = 0; i < p->type.rank; i++) {
+    int64_t axis = p->file_axes[i];
+    if (axis < 0 || axis >= p->type.rank || seen >> axis & 1 ||
+        p->file_type.dim[i].value != p->type.dim[axis].value)
+      return false;
+    seen |= 1u << axis;
+  }
+  return p->file_type.rank == p->type.rank;
+}
+
 static poa_status check_parameter(const poa_graph *graph, const poa_parameter *p,
                                   poa_error *error) {
   if (!poa_type_known(p->type) || !poa_type_known(p->file_type) ||
@@ -46,6 +59,11 @@ static poa_status check_parameter(const poa_graph *graph, const poa_parameter *p
     return poa_fail(error, POA_BAD_INPUT,
                     "parameter %s of %s: its type %s and its type in files, %s, must be known and "
                     "hold the same elements",
+                    p->name, p->set, poa_type_words(graph, &p->type).text,
+                    poa_type_words(graph, &p->file_type).text);
+  if (p->file_axes && !permutes(p))
+    return poa_fail(error, POA_BAD_INPUT,
+                    "parameter %s of %s: its axes in files are no permutation of %s that gives %s",
                     p->name, p->set, poa_type_words(graph, &p->type).text,
                     poa_type_words(graph, &p->file_type).text);
   if (!p->copy_of)

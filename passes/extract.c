@@ -253,6 +253,10 @@ static poa_status cut_file_type(const poa_parameter *p, const poa_type *cut, poa
   *file = p->file_type;
   if (same_extents(cut, &p->type))
     return POA_OK;
+  for (int i = 0; p->file_axes && i < file->rank; i++)
+    file->dim[i] = cut->dim[p->file_axes[i]];
+  if (p->file_axes)
+    return POA_OK;
   for (int i = 0; i < file->rank; i++) {
     int64_t whole = 1, part = 1;
     while (axis < cut->rank && whole < p->file_type.dim[i].value) {
@@ -286,6 +290,7 @@ static poa_status add_parameter(extractor *x, int source, poa_parameter *table, 
                                     .name = plain->name,
                                     .type = plain->type,
                                     .file_type = plain->file_type,
+                                    .file_axes = p->file_axes,
                                     .initializer = "constant",
                                     .location = p->location};
   return POA_OK;

@@ -32,8 +32,7 @@ bool poa_operand_storage(const poa_node *view, const poa_type *operand_type,
 poa_storage poa_block_storage(const poa_storage *whole, const poa_attribute *start);
 
 static inline bool poa_is_view(poa_op op) {
-  return op == POA_OP_reshape || op == POA_OP_transpose || op == POA_OP_broadcast ||
-         op == POA_OP_slice;
+  return poa_op_is(op, POA_FLAG_VIEW);
 }
 /* Whether `row` is `full` without its last axis. */
 bool poa_is_row_of(const poa_type *row, const poa_type *full);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/file_order.h"
 #include "runtime/safetensors.h"
 #include "runtime/shape.h"
 
@@ -101,21 +102,23 @@ static poa_status check_all(const intake *m, poa_error *error) {
   return POA_OK;
 }
 
-static void copy_all(const intake *m) {
+static poa_status copy_all(const intake *m, poa_error *error) {
   int taken = 0, kept = 0;
   for (int i = 0; i < m->plan->parameter_count; i++) {
     const poa_plan_parameter *parameter = &m->plan->parameters[i];
     if (!is_wanted(m, i))
       continue;
     const poa_file_tensor *tensor = find_tensor(m, m->prefix, parameter->name);
-    if (tensor)
-      poa_tensor_to_f32(tensor, poa_parameter_store_values(m->store, parameter));
+    if (tensor && poa_tensor_to_values(tensor, &parameter->order,
+                                       poa_parameter_store_values(m->store, parameter), error))
+      return error->status;
     taken += tensor != NULL;
     kept += tensor == NULL;
   }
   printf("%s: %d parameters taken, %d of the model keep their first values, %d tensors of the file "
          "are not the model's\n",
          m->file->path, taken, kept, m->file->tensor_count - taken);
+  return POA_OK;
 }
 
 poa_status poa_take_initial_weights(poa_parameter_store *store, const char *path,
@@ -130,7 +133,7 @@ poa_status poa_take_initial_weights(poa_parameter_store *store, const char *path
   if (status == POA_OK)
     status = check_all(&m, error);
   if (status == POA_OK)
-    copy_all(&m);
+    status = copy_all(&m, error);
   if (status == POA_OK)
     status = poa_parameter_store_copy_sets(store, error);
   poa_safetensors_close(file);

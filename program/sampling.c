@@ -5,7 +5,11 @@ poa_status poa_sampling_deck(const poa_lattice *lattice, poa_deck **deck, poa_er
   poa_deck_axis axes[POA_MAX_ELASTIC];
   for (int i = 0; i < lattice->count; i++) {
     const poa_elastic *name = &lattice->name[i];
-    axes[i] = (poa_deck_axis){.min = name->min, .max = name->max, .step = name->step};
+    axes[i] = (poa_deck_axis){.min = name->min,
+                              .max = name->max,
+                              .step = name->step,
+                              .group = name->group,
+                              .uniform = name->uniform};
   }
   *deck = NULL;
   return poa_deck_create(deck, lattice->count, axes, lattice->select_scale, error);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/file_order.h"
 #include "runtime/shape.h"
 
 /* Saving */
@@ -44,21 +45,28 @@ static poa_status write_tensors(const char *path, const poa_file_tensor *tensors
 poa_status poa_checkpoint_save(const char *path, const poa_parameter_store *store,
                                const poa_checkpoint_info *info, poa_error *error) {
   const poa_plan *plan = poa_parameter_store_plan(store);
-  poa_file_tensor *tensors = calloc((size_t)plan->parameter_count + 1, sizeof *tensors);
-  bool complete = tensors;
+  size_t count = (size_t)plan->parameter_count;
+  poa_file_tensor *tensors = calloc(count + 1, sizeof *tensors);
+  float **copies = (float **)calloc(count + 1, sizeof *copies);
+  bool complete = tensors && copies;
   for (int i = 0; complete && i < plan->parameter_count; i++) {
     const poa_plan_parameter *parameter = &plan->parameters[i];
-    tensors[i] = (poa_file_tensor){.name = parameter_key(parameter),
-                                   .dtype = POA_TENSOR_F32,
-                                   .shape = parameter->shape,
-                                   .data = poa_parameter_store_values(store, parameter)};
-    complete = tensors[i].name;
+    tensors[i] = (poa_file_tensor){
+        .name = parameter_key(parameter),
+        .dtype = POA_TENSOR_F32,
+        .shape = parameter->shape,
+        .data = poa_values_for_file(&parameter->order, parameter->shape,
+                                    poa_parameter_store_values(store, parameter), &copies[i])};
+    complete = tensors[i].name && tensors[i].data;
   }
   poa_status status = complete
                           ? write_tensors(path, tensors, plan->parameter_count, info, error)
                           : poa_fail(error, POA_NO_MEMORY, "out of memory while saving '%s'", path);
   for (int i = 0; tensors && i < plan->parameter_count; i++)
     free((char *)(uintptr_t)tensors[i].name);
+  for (int i = 0; copies && i < plan->parameter_count; i++)
+    free(copies[i]);
+  free((void *)copies);
   free(tensors);
   return status;
 }
@@ -160,9 +168,13 @@ static poa_status missing(const poa_safetensors *file, const poa_plan_parameter 
                   file->tensor_count ? file->tensors[0].name : "", file->tensor_count ? "'" : "");
 }
 
-static void copy_values(poa_parameter_store *store, const tensor_pair *pairs, int count) {
-  for (int i = 0; i < count; i++)
-    poa_tensor_to_f32(pairs[i].tensor, poa_parameter_store_values(store, pairs[i].parameter));
+static poa_status copy_values(poa_parameter_store *store, const tensor_pair *pairs, int count,
+                              poa_error *error) {
+  poa_status status = POA_OK;
+  for (int i = 0; i < count && status == POA_OK; i++)
+    status = poa_tensor_to_values(pairs[i].tensor, &pairs[i].parameter->order,
+                                  poa_parameter_store_values(store, pairs[i].parameter), error);
+  return status;
 }
 
 /* Pairs each parameter with its tensor. */
@@ -220,7 +232,7 @@ poa_status poa_checkpoint_load(const poa_safetensors *file, poa_parameter_store 
   if (status == POA_OK)
     status = check_unexpected(file, pairs, count, error);
   if (status == POA_OK)
-    copy_values(store, pairs, count);
+    status = copy_values(store, pairs, count, error);
   free(pairs);
   return status;
 }

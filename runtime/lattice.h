@@ -12,6 +12,8 @@
 typedef struct poa_elastic {
   const char *name;
   int64_t min, max, step;
+  int group; /* how it is sampled: as poa_deck_axis has them (deck.h) */
+  bool uniform;
 } poa_elastic;
 
 /* The names of a model and how often small networks are sampled (deck.h). */

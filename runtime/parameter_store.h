@@ -45,7 +45,8 @@ const poa_plan *poa_parameter_store_plan(const poa_parameter_store *store);
 const poa_plan_parameter *poa_parameter_store_find(const poa_parameter_store *store,
                                                    const char *set, const char *name);
 
-/* Its values: row-major float32 of parameter->shape. Lives as long as the store. */
+/* Its values: float32, row-major in memory order (runtime/file_order.h says how that differs from
+ * parameter->shape). Lives as long as the store. */
 float *poa_parameter_store_values(const poa_parameter_store *store,
                                   const poa_plan_parameter *parameter);
 

@@ -77,13 +77,20 @@ typedef enum poa_initializer {
   POA_INIT_COPY,         /* of the parameter of the same name in set `copy_of` */
 } poa_initializer;
 
+/* The order of a parameter's axes in files, where it is not that in memory: axis i of the file is
+ * axis `axis[i]` in memory (runtime/file_order.h). rank 0: the same order. */
+typedef struct poa_file_order {
+  int rank, axis[POA_PLAN_MAX_RANK];
+} poa_file_order;
+
 /* One tensor of the parameter space. Stored row-major, always at maximal size.
  * The layout is the same in every plan of one model. */
 typedef struct poa_plan_parameter {
   const char *set;      /* "student", "teacher", "adam_m"; "" for a single state */
   const char *name;     /* "blocks.0.attn.qkv.weight" */
   poa_plan_shape shape; /* as files have it: [144,48] where the graph has [3,48,48] */
-  int64_t offset;       /* bytes in POA_SPACE_PARAMETERS */
+  poa_file_order order;
+  int64_t offset; /* bytes in POA_SPACE_PARAMETERS */
   poa_initializer initializer;
   double a;
   const char *copy_of;
