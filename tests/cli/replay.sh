@@ -15,11 +15,20 @@ cd "$work"
 failures=0
 fail() { echo "FAILED: $*"; failures=$((failures + 1)); }
 
+# The recipe of a case's kind of network; the case sets its constants.
+recipe_of() {
+  case $1 in
+    swin*) echo swin_small ;;
+    resnet*) echo resnet_small ;;
+    *) echo tiny ;;
+  esac
+}
+
 # replay NAME FLAGS..: into NAME.log, with what went wrong on the terminal.
 replay() {
   local name=$1
   shift
-  "$poa" replay tiny "$golden/$name.safetensors" "$@" >"$name.log" 2>&1 && return
+  "$poa" replay "$(recipe_of "$name")" "$golden/$name.safetensors" "$@" >"$name.log" 2>&1 && return
   fail "$name $*"
   grep -m 5 FAILED "$name.log" || tail -3 "$name.log"
 }

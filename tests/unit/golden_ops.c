@@ -42,11 +42,15 @@ static int find_tensor(const golden *g, const char *name) {
   char key[100], number[12] = "";
   if (g->step)
     snprintf(number, sizeof number, "%d", g->step);
-  snprintf(key, sizeof key, "%s%s%s", g->prefix, name, number);
-  for (int i = 0; i < g->file->tensor_count; i++)
-    if (!strcmp(g->file->tensors[i].name, key))
-      return i;
-  return -1;
+  /* What cases of one file share has no prefix. */
+  for (const char *prefix = g->prefix;; prefix = "") {
+    snprintf(key, sizeof key, "%s%s%s", prefix, name, number);
+    for (int i = 0; i < g->file->tensor_count; i++)
+      if (!strcmp(g->file->tensors[i].name, key))
+        return i;
+    if (!*prefix)
+      return -1;
+  }
 }
 
 /* How a parameter is called in a case: by its own name in the set `golden` and as a state; the
@@ -300,6 +304,32 @@ Test(golden_ops, linear) {
 
 Test(golden_ops, packed_linear) {
   check(&(recipe){"packed_linear", "elastic_linear", "packed_qkv.", 0, {0}});
+}
+
+Test(golden_ops, convolution) {
+  check(&(recipe){"conv", "conv", "k7s2p3.", 0, {"h=18", "w=17", "channels=3", "form=[7,2,3]"}});
+  check(&(recipe){"conv", "conv", "k3s2p1.", 0, {"h=9", "w=8", "channels=6", "form=[3,2,1]"}});
+  check(&(recipe){"conv", "conv", "k3s1p1.", 0, {"h=7", "w=7", "channels=6", "form=[3,1,1]"}});
+  check(&(recipe){"conv", "conv", "k1s2p0.", 0, {"h=9", "w=8", "channels=6", "form=[1,2,0]"}});
+  check(&(recipe){"conv", "conv", "k4s4p0.", 0, {"h=16", "w=12", "channels=3", "form=[4,4,0]"}});
+}
+
+Test(golden_ops, group_norm) {
+  check(&(recipe){"groupnorm", "groupnorm", "", 0, {0}});
+}
+
+Test(golden_ops, max_pool) {
+  check(&(recipe){"maxpool", "maxpool", "", 0, {0}});
+}
+
+/* Also: windows that a map does not fill, with and without a roll. */
+Test(golden_ops, window_attention) {
+  check(&(recipe){"window_attention", "window_attention", "shift0.", 0, {"shift=0"}});
+  check(&(recipe){"window_attention", "window_attention", "shift2.", 0, {"shift=2"}});
+}
+
+Test(golden_ops, patch_merging) {
+  check(&(recipe){"patch_merging", "patch_merging", "", 0, {0}});
 }
 
 Test(golden_ops, projection_head) {

@@ -31,9 +31,11 @@ static void expect_round_trip(const char *text) {
 
 static const char *const prelude =
     "elastic width: 384..1024 step 64\n"
-    "elastic depth: 12..24 step 1\n"
+    "elastic depth: 12..24 step 1 group 2\n"
+    "elastic other: 0..2 step 1 uniform group 2\n"
     "select_scale 3\n"
     "param \"student\" \"w\": f32[4,8] as [32] = trunc_normal(0.02) loc \"nn.poa\":3:5\n"
+    "param \"student\" \"kernel\": f32[3,1,4,8] as [8,4,3,1] by [3,2,0,1] = normal(0.1)\n"
     "param \"teacher\" \"w\": f32[4,8] = copy(\"student\")\n"
     "external \"swish_1\" = \"swish\"(tensor 0, tensor result, int64 320, float 0.1) gradients "
     "[\"swish_grad\", none]\n"
@@ -45,63 +47,75 @@ static const char *const prelude =
     "  %3 = input {name=\"w\"} : f32[4,width]\n"
     "  %4 = parameter {set=\"student\", name=\"w\"} : f32[4,8]\n"
     "  %5 = constant {value=0.1} : f32[]\n"
-    "  %6 = constant {value=1} : f32[3,8]\n";
+    "  %6 = constant {value=1} : f32[3,8]\n"
+    "  %7 = constant {value=-1} : i32[4]\n"
+    "  %8 = constant {value=1} : f32[2,5,4,8]\n"
+    "  %9 = constant {value=1} : f32[3,1,4,width]\n"
+    "  %10 = constant {value=1} : f32[1,1,width,8]\n";
 
 /* One line per op, over the values of the prelude. */
 static const char *const lines[POA_OP_COUNT] = {
-    [POA_OP_input] = "%7 = input {name=\"x\"} : f32[4,8]",
-    [POA_OP_parameter] = "%7 = parameter {set=\"teacher\", name=\"w\"} : f32[4,8]",
-    [POA_OP_constant] = "%7 = constant {value=-inf} : f32[4,4*(width/64)]",
-    [POA_OP_ratio] = "%7 = ratio {numerator=1024, denominator=width} : f32[2]",
-    [POA_OP_iota] = "%7 = iota {axis=1} : i32[4,width]",
-    [POA_OP_neg] = "%7 = neg %0 : f32[4,8]",
-    [POA_OP_abs] = "%7 = abs %3 : f32[4,width]",
-    [POA_OP_exp] = "%7 = exp %0 : f32[4,8]",
-    [POA_OP_log] = "%7 = log %0 : f32[4,8]",
-    [POA_OP_sqrt] = "%7 = sqrt %0 : f32[4,8]",
-    [POA_OP_rsqrt] = "%7 = rsqrt %0 : f32[4,8]",
-    [POA_OP_erf] = "%7 = erf %0 : f32[4,8]",
-    [POA_OP_tanh] = "%7 = tanh %0 : f32[4,8]",
-    [POA_OP_sin] = "%7 = sin %0 : f32[4,8]",
-    [POA_OP_cos] = "%7 = cos %0 : f32[4,8]",
-    [POA_OP_floor] = "%7 = floor %0 : f32[4,8]",
-    [POA_OP_is_finite] = "%7 = is_finite %0 : bool[4,8]",
-    [POA_OP_not] = "%7 = not %2 : bool[4,8]",
-    [POA_OP_convert] = "%7 = convert %2 : f32[4,8]",
-    [POA_OP_add] = "%7 = add %0, %4 : f32[4,8]",
-    [POA_OP_sub] = "%7 = sub %0, %4 : f32[4,8]",
-    [POA_OP_mul] = "%7 = mul %0, %4 : f32[4,8] loc \"vit.poa\":12:7",
-    [POA_OP_div] = "%7 = div %0, %4 : f32[4,8]",
-    [POA_OP_max] = "%7 = max %0, %4 : f32[4,8]",
-    [POA_OP_min] = "%7 = min %0, %4 : f32[4,8]",
-    [POA_OP_pow] = "%7 = pow %0, %4 : f32[4,8]",
-    [POA_OP_lt] = "%7 = lt %0, %4 : bool[4,8]",
-    [POA_OP_le] = "%7 = le %0, %4 : bool[4,8]",
-    [POA_OP_eq] = "%7 = eq %1, %1 : bool[3]",
-    [POA_OP_ne] = "%7 = ne %2, %2 : bool[4,8]",
-    [POA_OP_and] = "%7 = and %2, %2 : bool[4,8]",
-    [POA_OP_or] = "%7 = or %2, %2 : bool[4,8]",
-    [POA_OP_select] = "%7 = select %2, %0, %4 : f32[4,8]",
-    [POA_OP_reduce_sum] = "%7 = reduce_sum %3 {axes=[0]} : f32[width]",
-    [POA_OP_reduce_max] = "%7 = reduce_max %0 {axes=[0,1]} : f32[]",
-    [POA_OP_argmax] = "%7 = argmax %0 {axis=1} : i32[4]",
-    [POA_OP_dot] = "%7 = dot %3, %0 {ta=1, alpha=0.125} : f32[width,8]",
-    [POA_OP_reshape] = "%7 = reshape %3 : f32[4,width/64,64]",
-    [POA_OP_transpose] = "%7 = transpose %3 {perm=[1,0]} : f32[width,4]",
-    [POA_OP_broadcast] = "%7 = broadcast %3 {axes=[0,2]} : f32[4,depth+1,width]",
-    [POA_OP_slice] = "%7 = slice %3 {start=[0,width-64], limit=[2,width]} : f32[2,64]",
-    [POA_OP_concat] = "%7 = concat %3, %0, %3 {axis=1} : f32[4,width+8+width]",
-    [POA_OP_gather] = "%7 = gather %0, %1 : f32[3,8]",
-    [POA_OP_scatter_add] = "%7 = scatter_add %0, %1, %6 : f32[4,8]",
-    [POA_OP_accumulate] = "%7 = accumulate %0, %6 {start=[1,0]} : f32[4,8]",
-    [POA_OP_softmax] = "%7 = softmax %3 : f32[4,width]",
-    [POA_OP_log_softmax] = "%7 = log_softmax %3 : f32[4,width]",
-    [POA_OP_call] = "%7 = call %0, %1 {external=\"swish_1\"} : f32[4,8]",
-    [POA_OP_keep] = "%7 = keep %0, %4 {elastic=\"depth\", index=3, of=24} : f32[4,8]",
-    [POA_OP_detach] = "%7 = detach %0 : f32[4,8]",
-    [POA_OP_gradient] = "%7 = gradient %5, %4 : f32[4,8]",
-    [POA_OP_assign] = "%7 = assign %4, %0 : f32[4,8]",
-    [POA_OP_output] = "%7 = output %0 {kind=\"report\", name=\"dino \\\"x\\\"\\n\"} : f32[4,8]",
+    [POA_OP_input] = "%11 = input {name=\"x\"} : f32[4,8]",
+    [POA_OP_parameter] = "%11 = parameter {set=\"teacher\", name=\"w\"} : f32[4,8]",
+    [POA_OP_constant] = "%11 = constant {value=-inf} : f32[4,4*(width/64)]",
+    [POA_OP_ratio] = "%11 = ratio {numerator=1024, denominator=width} : f32[2]",
+    [POA_OP_iota] = "%11 = iota {axis=1} : i32[4,width]",
+    [POA_OP_neg] = "%11 = neg %0 : f32[4,8]",
+    [POA_OP_abs] = "%11 = abs %3 : f32[4,width]",
+    [POA_OP_exp] = "%11 = exp %0 : f32[4,8]",
+    [POA_OP_log] = "%11 = log %0 : f32[4,8]",
+    [POA_OP_sqrt] = "%11 = sqrt %0 : f32[4,8]",
+    [POA_OP_rsqrt] = "%11 = rsqrt %0 : f32[4,8]",
+    [POA_OP_erf] = "%11 = erf %0 : f32[4,8]",
+    [POA_OP_tanh] = "%11 = tanh %0 : f32[4,8]",
+    [POA_OP_sin] = "%11 = sin %0 : f32[4,8]",
+    [POA_OP_cos] = "%11 = cos %0 : f32[4,8]",
+    [POA_OP_floor] = "%11 = floor %0 : f32[4,8]",
+    [POA_OP_is_finite] = "%11 = is_finite %0 : bool[4,8]",
+    [POA_OP_not] = "%11 = not %2 : bool[4,8]",
+    [POA_OP_convert] = "%11 = convert %2 : f32[4,8]",
+    [POA_OP_add] = "%11 = add %0, %4 : f32[4,8]",
+    [POA_OP_sub] = "%11 = sub %0, %4 : f32[4,8]",
+    [POA_OP_mul] = "%11 = mul %0, %4 : f32[4,8] loc \"vit.poa\":12:7",
+    [POA_OP_div] = "%11 = div %0, %4 : f32[4,8]",
+    [POA_OP_max] = "%11 = max %0, %4 : f32[4,8]",
+    [POA_OP_min] = "%11 = min %0, %4 : f32[4,8]",
+    [POA_OP_pow] = "%11 = pow %0, %4 : f32[4,8]",
+    [POA_OP_lt] = "%11 = lt %0, %4 : bool[4,8]",
+    [POA_OP_le] = "%11 = le %0, %4 : bool[4,8]",
+    [POA_OP_eq] = "%11 = eq %1, %1 : bool[3]",
+    [POA_OP_ne] = "%11 = ne %2, %2 : bool[4,8]",
+    [POA_OP_and] = "%11 = and %2, %2 : bool[4,8]",
+    [POA_OP_or] = "%11 = or %2, %2 : bool[4,8]",
+    [POA_OP_select] = "%11 = select %2, %0, %4 : f32[4,8]",
+    [POA_OP_reduce_sum] = "%11 = reduce_sum %3 {axes=[0]} : f32[width]",
+    [POA_OP_reduce_max] = "%11 = reduce_max %0 {axes=[0,1]} : f32[]",
+    [POA_OP_argmax] = "%11 = argmax %0 {axis=1} : i32[4]",
+    [POA_OP_dot] = "%11 = dot %3, %0 {ta=1, alpha=0.125} : f32[width,8]",
+    [POA_OP_reshape] = "%11 = reshape %3 : f32[4,width/64,64]",
+    [POA_OP_transpose] = "%11 = transpose %3 {perm=[1,0]} : f32[width,4]",
+    [POA_OP_broadcast] = "%11 = broadcast %3 {axes=[0,2]} : f32[4,depth+1,width]",
+    [POA_OP_slice] = "%11 = slice %3 {start=[0,width-64], limit=[2,width]} : f32[2,64]",
+    [POA_OP_concat] = "%11 = concat %3, %0, %3 {axis=1} : f32[4,width+8+width]",
+    [POA_OP_gather] = "%11 = gather %0, %1 : f32[3,8]",
+    [POA_OP_scatter_add] = "%11 = scatter_add %0, %1, %6 : f32[4,8]",
+    [POA_OP_accumulate] = "%11 = accumulate %0, %6 {start=[1,0]} : f32[4,8]",
+    [POA_OP_window] = "%11 = window %3 {axis=0, size=3, stride=1} : f32[2,3,width]",
+    [POA_OP_rearrange] = "%11 = rearrange %0, %1, %7 : f32[3,8]",
+    [POA_OP_conv2d] = "%11 = conv2d %8, %9 {stride=[2,1], low=[1,0], high=[1,0], groups=2} : "
+                      "f32[2,3,4,width]",
+    [POA_OP_conv2d_input] = "%11 = conv2d_input %8, %10 {size=[5,4], stride=[1,1], low=[0,0], "
+                            "high=[0,0], groups=1} : f32[2,5,4,width]",
+    [POA_OP_conv2d_weight] = "%11 = conv2d_weight %8, %8 {size=[1,1], stride=[1,1], low=[0,0], "
+                             "high=[0,0], groups=1} : f32[1,1,8,8]",
+    [POA_OP_softmax] = "%11 = softmax %3 : f32[4,width]",
+    [POA_OP_log_softmax] = "%11 = log_softmax %3 : f32[4,width]",
+    [POA_OP_call] = "%11 = call %0, %1 {external=\"swish_1\"} : f32[4,8]",
+    [POA_OP_keep] = "%11 = keep %0, %4 {elastic=\"depth\", index=3, of=24} : f32[4,8]",
+    [POA_OP_detach] = "%11 = detach %0 : f32[4,8]",
+    [POA_OP_gradient] = "%11 = gradient %5, %4 : f32[4,8]",
+    [POA_OP_assign] = "%11 = assign %4, %0 : f32[4,8]",
+    [POA_OP_output] = "%11 = output %0 {kind=\"report\", name=\"dino \\\"x\\\"\\n\"} : f32[4,8]",
 };
 
 /* Protects: each op's operands, attributes and type survive; a new op needs a line here. */
