@@ -4,6 +4,7 @@
 #include "driver/run_flags.h"
 #include "driver/session.h"
 #include "program/evaluation.h"
+#include "program/labelled_data.h"
 #include "program/run_folder.h"
 
 #define MAX_POINTS 2048
@@ -95,6 +96,7 @@ int poa_eval(const poa_flags *flags) {
   else
     poa_fail(&error, POA_NO_MEMORY, "out of memory");
   if (e) {
+    poa_complain_of_data(e->train, e->test);
     poa_dataset_free(e->train);
     poa_dataset_free(e->test);
     poa_safetensors_close(e->file);

@@ -7,6 +7,7 @@
 
 #include "program/features_ends.h"
 #include "runtime/clock.h"
+#include "runtime/dataset_reader.h"
 #include "runtime/knn.h"
 
 /* The images in and the features out of the entry. */
@@ -29,47 +30,78 @@ static poa_status measure_ends(const poa_program_at *program, features_plan *f, 
   return POA_OK;
 }
 
-/* Features of the first `count` images, [count, dimension]. */
+/* Features and labels of the images that can be read. */
+typedef struct judged_rows {
+  float *features; /* [count, dimension] */
+  int32_t *labels; /* [count] */
+  int64_t count;
+} judged_rows;
+
+static void free_rows(judged_rows *rows) {
+  free(rows->features);
+  free(rows->labels);
+}
+
 static poa_status compute_features(poa_supernet *net, const features_plan *f,
-                                   const poa_dataset *data, int64_t count,
-                                   const poa_normalization *normalization, float *out,
+                                   poa_dataset_reader *reader, judged_rows *rows,
                                    poa_error *error) {
   poa_prepared *prepared = f->program->prepared;
   float *images = poa_prepared_pointer(prepared, f->ends.images->buffer);
   const float *features = poa_prepared_pointer(prepared, f->ends.features->buffer);
   int64_t image_size = (int64_t)f->channels * f->size * f->size;
-  for (int64_t first = 0; first < count; first += f->batch) {
-    int64_t have = count - first < f->batch ? count - first : f->batch;
+  while (reader->next < reader->end) {
+    int64_t have;
+    if (poa_dataset_read(reader, f->batch, images, rows->labels + rows->count, &have, error))
+      return error->status;
+    if (have == 0) /* the rest cannot be read */
+      break;
     memset(images + have * image_size, 0,
            (size_t)((f->batch - have) * image_size) * sizeof *images);
-    if (poa_dataset_batch(data, first, have, f->channels, f->size, normalization, images, error))
-      return error->status;
     poa_executor_run(net->executor, prepared, NULL);
-    memcpy(out + first * f->dimension, features, (size_t)(have * f->dimension) * sizeof *out);
+    memcpy(rows->features + rows->count * f->dimension, features,
+           (size_t)(have * f->dimension) * sizeof *features);
+    rows->count += have;
   }
   return POA_OK;
+}
+
+/* Of the first `count` images. */
+static poa_status compute_rows(poa_supernet *net, const features_plan *f, const poa_dataset *data,
+                               int64_t count, const poa_normalization *normalization,
+                               judged_rows *rows, poa_error *error) {
+  poa_dataset_reader reader;
+  *rows = (judged_rows){.features = malloc((size_t)(count * f->dimension) * sizeof(float)),
+                        .labels = malloc((size_t)count * sizeof(int32_t))};
+  if (!rows->features || !rows->labels)
+    return poa_fail(error, POA_NO_MEMORY, "no memory for features");
+  poa_status status =
+      poa_dataset_reader_open(&reader, data, count, f->channels, f->size, normalization, error);
+  if (status == POA_OK)
+    status = compute_features(net, f, &reader, rows, error);
+  poa_dataset_reader_close(&reader);
+  if (status == POA_OK && rows->count == 0)
+    status = poa_fail(error, POA_BAD_INPUT, "none of %lld images to evaluate with can be read",
+                      (long long)count);
+  return status;
 }
 
 static poa_status judge(poa_supernet *net, const features_plan *f, const poa_dataset *train,
                         const poa_dataset *test, int64_t bank, double *accuracy, poa_error *error) {
   poa_normalization normalization = poa_dataset_normalization(train, f->channels);
-  float *known = malloc((size_t)(bank * f->dimension) * sizeof *known);
-  float *asked = malloc((size_t)(test->count * f->dimension) * sizeof *asked);
-  poa_status status =
-      known && asked ? POA_OK : poa_fail(error, POA_NO_MEMORY, "no memory for features");
+  judged_rows known, asked = {0};
+  poa_status status = compute_rows(net, f, train, bank, &normalization, &known, error);
   if (status == POA_OK)
-    status = compute_features(net, f, train, bank, &normalization, known, error);
-  if (status == POA_OK)
-    status = compute_features(net, f, test, test->count, &normalization, asked, error);
-  poa_knn_rows bank_rows = {known, train->labels, bank};
-  poa_knn_rows test_rows = {asked, test->labels, test->count};
+    status = compute_rows(net, f, test, test->count, &normalization, &asked, error);
+  poa_knn_rows bank_rows = {known.features, known.labels, known.count};
+  poa_knn_rows test_rows = {asked.features, asked.labels, asked.count};
   poa_knn_settings settings = POA_KNN_DEFAULTS;
   settings.threads = poa_executor_threads(net->executor);
+  int classes = train->classes > test->classes ? train->classes : test->classes;
   if (status == POA_OK)
-    status = poa_knn_accuracy(&bank_rows, &test_rows, f->dimension, train->classes, settings,
-                              accuracy, error);
-  free(known);
-  free(asked);
+    status =
+        poa_knn_accuracy(&bank_rows, &test_rows, f->dimension, classes, settings, accuracy, error);
+  free_rows(&known);
+  free_rows(&asked);
   return status;
 }
 
@@ -117,20 +149,6 @@ int64_t poa_select_points(const poa_lattice *lattice, int per_name, poa_point *p
                             lattice->name[i].step * spread(rest % chosen[i], chosen[i], count[i]);
   }
   return total;
-}
-
-poa_status poa_open_labelled(const char *path, poa_dataset **train, poa_dataset **test,
-                             poa_error *error) {
-  poa_status status = poa_dataset_open(train, path, "train", error);
-  if (status == POA_OK)
-    status = poa_dataset_open(test, path, "test", error);
-  bool labelled = status == POA_OK && (*train)->labels && (*test)->labels;
-  if (status == POA_OK && !labelled)
-    status = poa_fail(error, POA_BAD_INPUT,
-                      "%s has no labels, which evaluation needs: use a folder with the images and "
-                      "labels of both splits",
-                      path);
-  return status;
 }
 
 static void print_json(const poa_lattice *lattice, const poa_evaluation *e) {

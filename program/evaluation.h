@@ -13,7 +13,7 @@ typedef struct poa_evaluation {
 } poa_evaluation;
 
 /* Evaluates the sub-network at `point`: features of the first `limit` images of `train` (all
- * if 0) answer for those of `test`. Both have labels. */
+ * if 0) answer for those of `test`. Both have labels. Images that cannot be read are left out. */
 poa_status poa_evaluate_point(poa_supernet *net, const poa_point *point, const poa_dataset *train,
                               const poa_dataset *test, int64_t limit, poa_evaluation *result,
                               poa_error *error);
@@ -22,10 +22,6 @@ poa_status poa_evaluate_point(poa_supernet *net, const poa_point *point, const p
  * smallest and the largest among them. Writes at most `capacity` points; returns how many. */
 int64_t poa_select_points(const poa_lattice *lattice, int per_name, poa_point *points,
                           int64_t capacity);
-
-/* Opens both splits at `path`; says so if there are no labels. */
-poa_status poa_open_labelled(const char *path, poa_dataset **train, poa_dataset **test,
-                             poa_error *error);
 
 void poa_print_evaluations(const poa_lattice *lattice, const poa_evaluation *evaluations,
                            int64_t count, bool json);

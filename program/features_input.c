@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "program/features.h"
-#include "runtime/image_files.h"
 #include "runtime/image.h"
+#include "runtime/image_files.h"
 
 static poa_status add_values(poa_features *f, const poa_loaded_images *images, int64_t index,
                              const char *path, poa_error *error) {
@@ -49,7 +49,9 @@ static poa_status add_images(poa_features *f, const poa_loaded_images *images, c
   float *scratch = malloc((size_t)poa_features_image_floats(f) * sizeof *scratch);
   poa_status status = scratch ? POA_OK : poa_fail(error, POA_NO_MEMORY, "out of memory");
   if (status == POA_OK && images->pixels)
-    status = poa_resampler_create(&resampler, square.height, square.width, f->side, error);
+    status = poa_resampler_create(&resampler, f->side, error);
+  if (status == POA_OK && resampler)
+    status = poa_resampler_reserve(resampler, square.height, square.width, error);
   for (int64_t i = 0; i < images->count && status == POA_OK; i++) {
     status = images->values ? add_values(f, images, i, path, error)
                             : add_pixels(f, images, i, resampler, scratch, error);

@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include "program/features.h"
-#include "runtime/npy.h"
 #include "runtime/atomic_file.h"
+#include "runtime/npy.h"
 #include "runtime/safetensors.h"
 
 typedef enum format { TEXT, NPY, SAFETENSORS, UNKNOWN } format;

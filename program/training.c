@@ -119,12 +119,23 @@ static void note_normalization(trainer *t, const poa_plan *plan) {
   }
 }
 
+static poa_status open_data(trainer *t, poa_error *error) {
+  char text[200];
+  poa_status status = poa_dataset_open(&t->data, t->settings->data, "train", error);
+  if (status)
+    return status;
+  poa_dataset_describe(t->data, text, sizeof text);
+  if (!t->settings->quiet)
+    printf("data: %s\n", text);
+  return POA_OK;
+}
+
 static poa_status start(trainer *t, poa_error *error) {
   const poa_training *s = t->settings;
   poa_program_at *first;
   poa_status status = poa_sampling_deck(t->net->lattice, &t->deck, error);
   if (status == POA_OK)
-    status = poa_dataset_open(&t->data, s->data, "train", error);
+    status = open_data(t, error);
   if (status == POA_OK)
     status = program_of(t, 0, &first, error);
   if (status == POA_OK)
@@ -145,6 +156,13 @@ static poa_status start(trainer *t, poa_error *error) {
 }
 
 /* A step */
+
+/* Files that could not be read are told when they are met, the first few by name. */
+static void tell_unreadable(trainer *t) {
+  char message[sizeof((poa_error *)0)->message];
+  while (poa_dataset_complaint(t->data, message, sizeof message))
+    poa_progress_message(t->progress, "left out: %s", message);
+}
 
 /* Reads the scalars that the step reports, with the point it ran at. */
 static int read_reports(const trainer *t, const poa_program_at *program, poa_metric *values) {
@@ -196,12 +214,15 @@ static poa_status run_step(trainer *t, poa_error *error) {
   if (status == POA_OK)
     status = poa_feeder_fill(t->feeder, program->plan, t->step,
                              poa_executor_arena(t->net->executor), &waited, error);
-  if (status)
+  if (status) {
+    tell_unreadable(t);
     return status;
+  }
   poa_executor_run(t->net->executor, program->prepared, NULL);
   t->waited += waited;
   int count = read_reports(t, program, values);
   tell_if_not_finite(t, values, count);
+  tell_unreadable(t);
   status = poa_metrics_write(t->metrics, t->step, count, values, error);
   t->step++;
   poa_progress_update(t->progress, t->step, shown_loss(values, count));
@@ -241,6 +262,9 @@ static void tell_speed(const trainer *t) {
   printf("%s; waited %.1f s for images", plans, t->waited);
   if (t->skipped)
     printf("; %" PRId64 " steps skipped", t->skipped);
+  int64_t unreadable = poa_dataset_unreadable(t->data);
+  if (unreadable)
+    printf("; %" PRId64 " image file%s could not be read", unreadable, unreadable > 1 ? "s" : "");
   printf("\ncheckpoint: %s\n", t->settings->folder.checkpoint);
 }
 

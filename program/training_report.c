@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "program/evaluation.h"
+#include "program/labelled_data.h"
 #include "runtime/arena.h"
 #include "runtime/metrics.h"
 #include "runtime/progress.h"
@@ -51,6 +52,7 @@ static poa_status evaluate(poa_supernet *net, const char *data, judged *result, 
   poa_status status = poa_open_labelled(data, &train, &test, &why);
   if (status == POA_OK)
     status = evaluate_points(net, train, test, result, &why);
+  poa_complain_of_data(NULL, test); /* of the others training has told */
   poa_dataset_free(train);
   poa_dataset_free(test);
   if (status == POA_OK)

@@ -13,12 +13,11 @@ struct poa_augmenter {
   poa_blurrer *blurrer;
 };
 
-poa_status poa_augmenter_create(poa_augmenter **augmenter, int height, int width, int size,
-                                poa_error *error) {
+poa_status poa_augmenter_create(poa_augmenter **augmenter, int size, poa_error *error) {
   poa_augmenter *a = *augmenter = calloc(1, sizeof *a);
   if (!a)
     return poa_fail(error, POA_NO_MEMORY, "no memory to augment images");
-  poa_status status = poa_resampler_create(&a->resampler, height, width, size, error);
+  poa_status status = poa_resampler_create(&a->resampler, size, error);
   if (status == POA_OK)
     status = poa_blurrer_create(&a->blurrer, size, error);
   if (status != POA_OK) {
@@ -26,6 +25,11 @@ poa_status poa_augmenter_create(poa_augmenter **augmenter, int height, int width
     *augmenter = NULL;
   }
   return status;
+}
+
+poa_status poa_augmenter_reserve(poa_augmenter *augmenter, int height, int width,
+                                 poa_error *error) {
+  return poa_resampler_reserve(augmenter->resampler, height, width, error);
 }
 
 void poa_augmenter_free(poa_augmenter *augmenter) {

@@ -17,14 +17,16 @@ typedef struct poa_augmentation {
   double hue;                              /* turns are drawn from [-hue, hue]; at most 0.5 */
 } poa_augmentation;
 
-/* Scratch for views of one size of images of one size. */
+/* Scratch for views of one size. */
 typedef struct poa_augmenter poa_augmenter;
 
-poa_status poa_augmenter_create(poa_augmenter **augmenter, int height, int width, int size,
-                                poa_error *error);
+poa_status poa_augmenter_create(poa_augmenter **augmenter, int size, poa_error *error);
+/* Makes room for images of up to height x width; cheap where there is room already. */
+poa_status poa_augmenter_reserve(poa_augmenter *augmenter, int height, int width, poa_error *error);
 void poa_augmenter_free(poa_augmenter *augmenter);
 
-/* Fills `view`, whose size is the augmenter's, with a view of `pixels`. Grey pixels ask
+/* Fills `view`, whose size is the augmenter's, with a view of `pixels`, whose extents have been
+ * reserved. Grey pixels ask
  * for the same draws as coloured ones; jitter of saturation and hue leaves them alone. */
 void poa_augment(poa_augmenter *augmenter, poa_pixels pixels, const poa_augmentation *how,
                  const poa_normalization *normalization, poa_random *random, poa_image view);

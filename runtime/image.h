@@ -1,7 +1,7 @@
 /* image.h: what can be done to an image, without chance.
  *
  * Images are float, planar [channels, size, size], values 0..1; channels are 1 (grey)
- * or 3 (red, green, blue). Nothing here allocates but the two create functions. */
+ * or 3 (red, green, blue). Nothing here allocates but what says create or reserve. */
 #ifndef POA_RUNTIME_IMAGE_H
 #define POA_RUNTIME_IMAGE_H
 
@@ -31,9 +31,10 @@ typedef struct poa_box {
 
 typedef struct poa_resampler poa_resampler;
 
-/* Scratch to resample boxes of up to max_height x max_width pixels to size x size. */
-poa_status poa_resampler_create(poa_resampler **resampler, int max_height, int max_width, int size,
-                                poa_error *error);
+/* Scratch to resample boxes of pixels to size x size. */
+poa_status poa_resampler_create(poa_resampler **resampler, int size, poa_error *error);
+/* Makes room for boxes of up to height x width pixels; cheap where there is room already. */
+poa_status poa_resampler_reserve(poa_resampler *resampler, int height, int width, poa_error *error);
 void poa_resampler_free(poa_resampler *resampler);
 
 /* The largest square in the middle of an image. */
@@ -42,7 +43,8 @@ poa_box poa_middle_square(int height, int width);
 /* Fills `image`, whose size is the resampler's, with the box of `pixels`, mirrored left
  * to right if `flip`: bicubic (a = -0.5), the kernel widened when shrinking, as PIL does.
  * Nothing outside the box is read. Grey pixels fill every channel of `image`; coloured ones
- * are turned grey if it has a single channel. The box must lie within the pixels. */
+ * are turned grey if it has a single channel. The box must lie within the pixels and have been
+ * reserved. */
 void poa_resample(poa_resampler *resampler, poa_pixels pixels, poa_box box, bool flip,
                   poa_image image);
 

@@ -1,4 +1,6 @@
 /* preparation.c: crops and masks of one step. */
+#include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,9 +41,11 @@ struct poa_preparation {
   prepared_input *inputs;
   int64_t bytes;
 
-  int64_t batch;  /* images of a step; 0 without crops */
-  int32_t *order; /* [data->count], of pass `pass` */
-  int64_t pass;
+  int64_t batch;          /* images of a step; 0 without crops */
+  int32_t *order;         /* [data->count], of pass `pass` */
+  int64_t pass;           /* -1 before the first */
+  int least;              /* shorter side of an image that suffices for all crops; 0: none does */
+  poa_held_image *images; /* [batch], of the step that is made */
 
   bool masked;
   poa_block_mask mask;
@@ -89,6 +93,13 @@ static poa_status check_images(const poa_preparation *p, const prepared_input *t
   return POA_OK;
 }
 
+/* So that no crop is enlarged: the smallest box covers scale_min of the area, and is at most 4/3 as
+ * long as it is short. */
+static int least_side(const prepared_input *to) {
+  double least = ceil((double)to->shape.dim[2] / sqrt(0.75 * to->value[POA_CROPS_SCALE_MIN]));
+  return least < INT_MAX ? (int)least : 0;
+}
+
 static poa_status add_crops(poa_preparation *p, prepared_input *to, poa_error *error) {
   if (to->bytes == 0)
     return POA_OK;
@@ -96,12 +107,13 @@ static poa_status add_crops(poa_preparation *p, prepared_input *to, poa_error *e
   poa_status status = check_images(p, to, batch, error);
   if (status != POA_OK)
     return status;
+  int least = least_side(to);
+  p->least = p->batch && (!p->least || !least) ? 0 : least > p->least ? least : p->least;
   p->batch = batch;
   int group = (int)to->value[POA_CROPS_SEED_GROUP];
   to->use = group < 0 ? crops_use(to->name) : group_use + (uint32_t)group;
   to->normalization = poa_dataset_normalization(p->data, (int)to->shape.dim[1]);
-  return poa_augmenter_create(&to->augmenter, p->data->height, p->data->width,
-                              (int)to->shape.dim[2], error);
+  return poa_augmenter_create(&to->augmenter, (int)to->shape.dim[2], error);
 }
 
 static poa_status add_mask(poa_preparation *p, const prepared_input *to, poa_error *error) {
@@ -173,7 +185,10 @@ static poa_status set_up_inputs(poa_preparation *p, poa_error *error) {
     return status;
   p->pass = -1;
   p->order = malloc((size_t)p->data->count * sizeof *p->order);
-  return p->order ? POA_OK : poa_fail(error, POA_NO_MEMORY, "no memory to shuffle the images");
+  p->images = calloc((size_t)p->batch, sizeof *p->images);
+  poa_dataset_keep(p->data, p->least);
+  return p->order && p->images ? POA_OK
+                               : poa_fail(error, POA_NO_MEMORY, "no memory to shuffle the images");
 }
 
 poa_status poa_preparation_create(poa_preparation **preparation, const poa_plan *plan,
@@ -202,6 +217,7 @@ void poa_preparation_free(poa_preparation *preparation) {
   }
   free(preparation->inputs);
   free(preparation->order);
+  free(preparation->images);
   free(preparation->patches);
   free(preparation->row_order);
   free(preparation);
@@ -239,8 +255,24 @@ static poa_augmentation augmentation_of(const double *v, bool first, bool last) 
                             .solarize = last ? v[POA_CROPS_SOLARIZE_LAST] : 0};
 }
 
-static void make_crops(poa_preparation *p, const prepared_input *to, int64_t step, float *out) {
+static void release_images(poa_preparation *p) {
+  for (int64_t i = 0; i < p->batch; i++)
+    poa_held_image_release(&p->images[i]);
+}
+
+/* All images of a step are held at once, since crop by crop goes over all of them. */
+static poa_status take_images(poa_preparation *p, int64_t step, poa_error *error) {
   const int32_t *images = images_of(p, step);
+  poa_status status = POA_OK;
+  for (int64_t i = 0; i < p->batch && status == POA_OK; i++)
+    status = poa_dataset_get_some(p->data, images[i], p->least, &p->images[i], error);
+  if (status)
+    release_images(p);
+  return status;
+}
+
+static poa_status make_crops(const poa_preparation *p, const prepared_input *to, int64_t step,
+                             float *out, poa_error *error) {
   int channels = (int)to->shape.dim[1], size = (int)to->shape.dim[2];
   int64_t count = (int64_t)to->value[POA_CROPS_COUNT];
   poa_random random;
@@ -248,11 +280,15 @@ static void make_crops(poa_preparation *p, const prepared_input *to, int64_t ste
   for (int64_t crop = 0; crop < count; crop++) {
     poa_augmentation how = augmentation_of(to->value, crop == 0, crop == count - 1);
     for (int64_t i = 0; i < p->batch; i++) {
-      poa_augment(to->augmenter, poa_dataset_pixels(p->data, images[i]), &how, &to->normalization,
-                  &random, (poa_image){out, channels, size});
+      poa_pixels pixels = p->images[i].pixels;
+      if (poa_augmenter_reserve(to->augmenter, pixels.height, pixels.width, error))
+        return error->status;
+      poa_augment(to->augmenter, pixels, &how, &to->normalization, &random,
+                  (poa_image){out, channels, size});
       out += (int64_t)channels * size * size;
     }
   }
+  return POA_OK;
 }
 
 static int64_t count_masked(const uint8_t *patches, int64_t count) {
@@ -287,6 +323,23 @@ static poa_status make_list(const poa_preparation *p, const prepared_input *to, 
   return POA_OK;
 }
 
+static poa_status make_inputs(poa_preparation *p, int64_t step, char *prepared, poa_error *error) {
+  poa_status status = POA_OK;
+  for (int i = 0; i < p->count && status == POA_OK; i++) {
+    const prepared_input *input = &p->inputs[i];
+    char *out = prepared + input->offset;
+    if (input->bytes == 0)
+      continue;
+    if (is(input, "crops"))
+      status = make_crops(p, input, step, (float *)out, error);
+    else if (is(input, "block_mask"))
+      memcpy(out, p->patches, (size_t)input->bytes);
+    else
+      status = make_list(p, input, out, error);
+  }
+  return status;
+}
+
 poa_status poa_preparation_make(poa_preparation *preparation, int64_t step, char *prepared,
                                 poa_error *error) {
   poa_preparation *p = preparation;
@@ -295,19 +348,11 @@ poa_status poa_preparation_make(poa_preparation *preparation, int64_t step, char
     poa_random_open(&random, p->seed, (uint64_t)step, mask_use);
     poa_block_mask_draw(&p->mask, &random, p->patches, p->row_order);
   }
-  poa_status status = POA_OK;
-  for (int i = 0; i < p->count && status == POA_OK; i++) {
-    prepared_input *input = &p->inputs[i];
-    char *out = prepared + input->offset;
-    if (input->bytes == 0)
-      continue;
-    if (is(input, "crops"))
-      make_crops(p, input, step, (float *)out);
-    else if (is(input, "block_mask"))
-      memcpy(out, p->patches, (size_t)input->bytes);
-    else
-      status = make_list(p, input, out, error);
-  }
+  poa_status status = p->batch ? take_images(p, step, error) : POA_OK;
+  if (status)
+    return status;
+  status = make_inputs(p, step, prepared, error);
+  release_images(p);
   return status;
 }
 

@@ -2,7 +2,8 @@
  *
  * What a step gets depends on (seed, step) alone. Step s takes images s*B..s*B+B-1 of a
  * list that is shuffled anew for every pass over the data; a rest smaller than B is left
- * out. Every `crops` input sees the same B images, every mask input the same masks. */
+ * out. Every `crops` input sees the same B images, every mask input the same masks. In the place of
+ * an image that cannot be read the next one of the data set is taken. */
 #ifndef POA_RUNTIME_PREPARATION_H
 #define POA_RUNTIME_PREPARATION_H
 

@@ -40,43 +40,59 @@ static float *zeros(int64_t rows, int64_t columns) {
   return calloc((size_t)(rows * columns), sizeof(float));
 }
 
-poa_status poa_resampler_create(poa_resampler **resampler, int max_height, int max_width, int size,
-                                poa_error *error) {
+poa_status poa_resampler_create(poa_resampler **resampler, int size, poa_error *error) {
   poa_resampler *r = *resampler = calloc(1, sizeof *r);
   if (!r)
     return poa_fail(error, POA_NO_MEMORY, "no memory to resample images");
-  int longest = max_height > max_width ? max_height : max_width;
-  int scale = longest > size ? (longest + size - 1) / size : 1;
-  *r = (poa_resampler){.size = size, .max_height = max_height, .max_width = max_width};
-  r->axis.stride = padded(4 * scale + 3, GROUP);
+  r->size = size;
   r->axis.first = calloc((size_t)size, sizeof *r->axis.first);
   r->axis.taps = calloc((size_t)size, sizeof *r->axis.taps);
-  r->axis.weights = zeros(size, r->axis.stride);
-  r->cubic = calloc((size_t)r->axis.stride, sizeof *r->cubic);
-  r->source = zeros(max_height, padded(max_width, LANES));
-  r->rows = zeros(size, padded(max_width, LANES));
-  r->turned = zeros(max_width, padded(size, LANES));
   r->columns = zeros(size, padded(size, LANES));
   r->plane = zeros(size, size);
-  if (r->axis.first && r->axis.taps && r->axis.weights && r->cubic && r->source && r->rows &&
-      r->turned && r->columns && r->plane)
+  if (r->axis.first && r->axis.taps && r->columns && r->plane)
     return POA_OK;
   poa_resampler_free(r);
   *resampler = NULL;
-  return poa_fail(error, POA_NO_MEMORY, "no memory to resample %d x %d pixels to %d x %d",
-                  max_height, max_width, size, size);
+  return poa_fail(error, POA_NO_MEMORY, "no memory to resample images to %d x %d", size, size);
+}
+
+static void free_reserved(poa_resampler *r) {
+  free(r->axis.weights);
+  free(r->cubic);
+  free(r->source);
+  free(r->rows);
+  free(r->turned);
+}
+
+poa_status poa_resampler_reserve(poa_resampler *resampler, int height, int width,
+                                 poa_error *error) {
+  poa_resampler *r = resampler;
+  if (height <= r->max_height && width <= r->max_width)
+    return POA_OK;
+  r->max_height = height > r->max_height ? height : r->max_height;
+  r->max_width = width > r->max_width ? width : r->max_width;
+  int longest = r->max_height > r->max_width ? r->max_height : r->max_width;
+  int scale = longest > r->size ? (longest + r->size - 1) / r->size : 1;
+  free_reserved(r);
+  r->axis.stride = padded(4 * scale + 3, GROUP);
+  r->axis.weights = zeros(r->size, r->axis.stride);
+  r->cubic = calloc((size_t)r->axis.stride, sizeof *r->cubic);
+  r->source = zeros(r->max_height, padded(r->max_width, LANES));
+  r->rows = zeros(r->size, padded(r->max_width, LANES));
+  r->turned = zeros(r->max_width, padded(r->size, LANES));
+  if (r->axis.weights && r->cubic && r->source && r->rows && r->turned)
+    return POA_OK;
+  r->max_height = r->max_width = 0;
+  return poa_fail(error, POA_NO_MEMORY, "no memory to resample %d x %d pixels to %d x %d", width,
+                  height, r->size, r->size);
 }
 
 void poa_resampler_free(poa_resampler *resampler) {
   if (!resampler)
     return;
+  free_reserved(resampler);
   free(resampler->axis.first);
   free(resampler->axis.taps);
-  free(resampler->axis.weights);
-  free(resampler->cubic);
-  free(resampler->source);
-  free(resampler->rows);
-  free(resampler->turned);
   free(resampler->columns);
   free(resampler->plane);
   free(resampler);

@@ -23,8 +23,8 @@ static poa_pixels pattern(int channels, int height, int width) {
 static void resample(poa_pixels pixels, poa_box box, bool flip, poa_image image) {
   poa_resampler *resampler;
   poa_error error = {0};
-  cr_assert_eq(poa_resampler_create(&resampler, pixels.height, pixels.width, image.size, &error),
-               POA_OK);
+  cr_assert_eq(poa_resampler_create(&resampler, image.size, &error), POA_OK);
+  cr_assert_eq(poa_resampler_reserve(resampler, pixels.height, pixels.width, &error), POA_OK);
   poa_resample(resampler, pixels, box, flip, image);
   poa_resampler_free(resampler);
 }
@@ -242,7 +242,8 @@ static const poa_normalization identity = {{0}, {1, 1, 1}};
 Test(augment, views) {
   poa_augmenter *augmenter;
   poa_error error = {0};
-  cr_assert_eq(poa_augmenter_create(&augmenter, 40, 40, 16, &error), POA_OK);
+  cr_assert_eq(poa_augmenter_create(&augmenter, 16, &error), POA_OK);
+  cr_assert_eq(poa_augmenter_reserve(augmenter, 40, 40, &error), POA_OK);
   float a[3 * 256], b[3 * 256];
   int different = 0;
   for (uint32_t use = 0; use < 200; use++) {
@@ -269,7 +270,8 @@ Test(augment, probabilities) {
   poa_augmentation how = {.scale_min = 1, .scale_max = 1, .flip = 0.5, .solarize = 0.2};
   poa_augmenter *augmenter;
   poa_error error = {0};
-  cr_assert_eq(poa_augmenter_create(&augmenter, 16, 16, 16, &error), POA_OK);
+  cr_assert_eq(poa_augmenter_create(&augmenter, 16, &error), POA_OK);
+  cr_assert_eq(poa_augmenter_reserve(augmenter, 16, 16, &error), POA_OK);
   for (int i = 0; i < 256; i++)
     pixels_of[i] = (uint8_t)(16 * (i % 16));
   int flipped = 0, solarized = 0;

@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "runtime/dataset.h"
+#include "runtime/dataset_reader.h"
 #include "runtime/idx.h"
 
 static char folder[] = "/tmp/poa-idx-XXXXXX";
@@ -208,9 +208,9 @@ Test(idx, other_paths) {
   cr_assert(strstr(split.message, "train and test"), "%s", split.message);
 }
 
-/* Guards the evaluator's batches: each image alone, resized, normalized, and turned grey
+/* Guards what the evaluator reads: each image alone, resized, normalized, and turned grey
  * or tripled as the number of channels asks. */
-Test(idx, batch) {
+Test(idx, reader) {
   uint8_t *images = malloc(2 * 3 * 4 * 6);
   for (int i = 0; i < 2 * 3; i++)
     memset(images + i * 24, 40 * i, 24); /* six flat planes */
@@ -218,13 +218,28 @@ Test(idx, batch) {
   poa_error error = {0};
   cr_assert_eq(poa_dataset_create(&data, 2, 3, 4, 6, images, NULL, &error), POA_OK);
   poa_normalization one = {{0}, {1, 1, 1}}, own = poa_dataset_normalization(data, 3);
-  float out[3 * 5 * 5];
-  cr_assert_eq(poa_dataset_batch(data, 1, 1, 3, 5, &one, out, &error), POA_OK);
-  cr_assert_float_eq(out[0], 120 / 255.0, 1e-6);
-  cr_assert_float_eq(out[74], 200 / 255.0, 1e-6);
-  cr_assert_eq(poa_dataset_batch(data, 1, 1, 1, 5, &one, out, &error), POA_OK);
-  cr_assert_float_eq(out[7], (0.299 * 120 + 0.587 * 160 + 0.114 * 200) / 255, 1e-6);
-  cr_assert_eq(poa_dataset_batch(data, 0, 1, 3, 5, &own, out, &error), POA_OK);
-  cr_assert_float_eq(out[0], -1, 1e-5); /* each channel takes two values, m - d and m + d */
+  const struct {
+    int channels;
+    const poa_normalization *normalization;
+  } cases[] = {{3, &one}, {1, &one}, {3, &own}};
+  float out[3][2][3 * 5 * 5];
+  for (int i = 0; i < 3; i++) {
+    poa_dataset_reader reader;
+    cr_assert_eq(poa_dataset_reader_open(&reader, data, 2, cases[i].channels, 5,
+                                         cases[i].normalization, &error),
+                 POA_OK);
+    int64_t have;
+    for (int image = 0; image < 2; image++) {
+      cr_assert_eq(poa_dataset_read(&reader, 1, out[i][image], NULL, &have, &error), POA_OK);
+      cr_assert_eq(have, 1);
+    }
+    cr_assert_eq(poa_dataset_read(&reader, 1, out[i][0], NULL, &have, &error), POA_OK);
+    cr_assert_eq(have, 0);
+    poa_dataset_reader_close(&reader);
+  }
+  cr_assert_float_eq(out[0][1][0], 120 / 255.0, 1e-6);
+  cr_assert_float_eq(out[0][1][74], 200 / 255.0, 1e-6);
+  cr_assert_float_eq(out[1][1][7], (0.299 * 120 + 0.587 * 160 + 0.114 * 200) / 255, 1e-6);
+  cr_assert_float_eq(out[2][0][0], -1, 1e-5); /* each channel takes two values, m - d and m + d */
   poa_dataset_free(data);
 }

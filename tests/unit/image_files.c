@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
+#include "runtime/dataset.h"
 #include "runtime/image_files.h"
 #include "temporary_folder.h"
 
@@ -125,4 +126,27 @@ Test(image_files, absurd_idx) {
   gzclose(file);
   free(zeros);
   refuse("long.gz", POA_BAD_INPUT, "an image of 1 x 3145728");
+}
+
+/* Guards a folder that holds images of formats whose libraries are not linked: they are told and
+ * counted, and if there are no others the folder is refused. */
+Test(image_files, folder_of_foreign_formats) {
+  poa_dataset *data;
+  poa_error error = {0}, none = {0};
+  char message[2000];
+  write_file("a.jpg", "\377\330\377\340", 4);
+  write_file("b.PNG", "\211PNG\r\n\32\n", 8);
+  cr_assert_eq(poa_dataset_open(&data, folder, "train", &none), POA_UNSUPPORTED);
+  cr_assert(strstr(none.message, "of 2 image files this program can read none"), "%s",
+            none.message);
+  cr_assert(strstr(none.message, "a.jpg"), "%s", none.message);
+  write_file("c.pgm", "P5 2 1 255\nab", 13);
+  cr_assert_eq(poa_dataset_open(&data, folder, "train", &error), POA_OK, "%s", error.message);
+  cr_assert_eq(data->count, 1);
+  cr_assert_eq(poa_dataset_unreadable(data), 2);
+  cr_assert(poa_dataset_complaint(data, message, sizeof message));
+  cr_assert(strstr(message, "a.jpg: is a JPEG file, and this program was compiled without "
+                            "--with-images; so it is with 2 files in all"),
+            "%s", message);
+  poa_dataset_free(data);
 }

@@ -6,6 +6,7 @@
 
 #include "runtime/dataset.h"
 #include "runtime/sources.h"
+#include "temporary_folder.h"
 
 /* A training entry in small: 2 global and 3 local crops of 4 images, masks, schedules. */
 
@@ -434,4 +435,84 @@ Test(sources, exists) {
   }
   cr_assert_not(poa_source_exists("far", advice, 16));
   cr_assert_str_eq(advice, "expected one of");
+}
+
+/* Images of files */
+
+enum { FILES = 12 };
+
+static void write_image(const char *folder, int index, bool broken) {
+  char path[100];
+  int height = 9 + 5 * index % 13, width = 9 + 7 * index % 17;
+  snprintf(path, sizeof path, "%s/%02d.pgm", folder, index);
+  FILE *file = fopen(path, "wb");
+  fprintf(file, "P5 %d %d 255\n", width, height);
+  for (int i = 0; !broken && i < height * width; i++)
+    fputc(10 * index + 5, file);
+  fclose(file);
+}
+
+static poa_dataset *open_folder(const char *folder) {
+  poa_dataset *data;
+  poa_error error = {0};
+  cr_assert_eq(poa_dataset_open(&data, folder, "train", &error), POA_OK, "%s", error.message);
+  return data;
+}
+
+/* Guards resuming over files of all sizes: a run from the middle gets the bits of the first. */
+Test(sources, files_same_bits) {
+  enum { STEPS = 7, MIDDLE = 4 };
+  char folder[64];
+  make_folder(folder);
+  for (int i = 0; i < FILES; i++)
+    write_image(folder, i, i == 3);
+  entry *e = training_entry();
+  char *recorded = malloc((size_t)STEPS * ARENA);
+  for (int from = 0; from <= MIDDLE; from += MIDDLE) {
+    poa_dataset *data = open_folder(folder);
+    poa_feeder *feeder = start(e, data, 7, from);
+    for (int step = from; step < STEPS; step++) {
+      fill(feeder, e, step);
+      if (from == 0)
+        memcpy(recorded + step * ARENA, e->arena, ARENA);
+      cr_assert_eq(memcmp(recorded + step * ARENA, e->arena, ARENA), 0, "step %d", step);
+    }
+    poa_feeder_free(feeder);
+    poa_dataset_free(data);
+  }
+  remove_folder(folder);
+  free(recorded);
+  free(e);
+}
+
+/* Guards what a broken file leaves behind: where its image was, the next one is; all else stays. */
+Test(sources, broken_file_is_replaced) {
+  enum { STEPS = 9 };
+  char folder[64];
+  int order[2][STEPS * BATCH], replaced = 0;
+  make_folder(folder);
+  entry *e = entry_create();
+  add(e, "three", "crops", POA_PLAN_F32, (poa_plan_shape){4, {3 * BATCH, 1, 6, 6}}, plain_three, 3);
+  for (int broken = 0; broken < 2; broken++) {
+    for (int i = 0; i < FILES; i++)
+      write_image(folder, i, broken && i == 5);
+    poa_dataset *data = open_folder(folder);
+    poa_feeder *feeder = start(e, data, 1, 0);
+    for (int step = 0; step < STEPS; step++) {
+      fill(feeder, e, step);
+      const float *three = values(e, "three");
+      for (int i = 0; i < BATCH; i++)
+        order[broken][step * BATCH + i] = image_of(three + i * 36, 36, data);
+    }
+    poa_feeder_free(feeder);
+    cr_assert_eq(poa_dataset_unreadable(data), broken);
+    poa_dataset_free(data);
+  }
+  for (int i = 0; i < STEPS * BATCH; i++) {
+    cr_assert_eq(order[1][i], order[0][i] == 5 ? 6 : order[0][i], "image %d", i);
+    replaced += order[0][i] == 5;
+  }
+  cr_assert_eq(replaced, STEPS * BATCH / FILES);
+  remove_folder(folder);
+  free(e);
 }
