@@ -14,13 +14,28 @@ const poa_command poa_commands[] = {
      "With --resume the run goes on where its checkpoint stands, with the constants it was\n"
      "started with, and ends bit for bit as if it had never stopped. With --init the largest "
      "network\n"
-     "starts from a plain one's weights.\n"},
+     "starts from a plain one's weights.\n\n"
+     "--data PATH is a folder of images (.jpg .jpeg .png .webp .ppm .pgm), at any depth: all of "
+     "it, "
+     "or\n"
+     "train/ with test/ or val/ beside it; sub-folders of train/ are classes. Or it holds lists of "
+     "images\n"
+     "(train.txt, and test.txt or val.txt: a path in each line, perhaps a label), the binary files "
+     "of\n"
+     "CIFAR-10 or CIFAR-100, or MNIST's or Fashion-MNIST's. Or it is one list or IDX file. Labels "
+     "are\n"
+     "needed only to evaluate. Files that cannot be read are named and left out.\n"},
     {"eval", poa_eval, "data,at,all,knn,threads,limit,cpu,cache,no-cache,plugin,json", 1, 1,
      "poa eval RUN --data PATH [--at NAME=N,.. | --all]",
      "accuracy of sub-networks of a trained run by nearest neighbours",
      "RUN is the folder that `poa train` wrote. Features come from the entry `features`; each\n"
      "test image asks its 20 nearest training images, weighted by exp(cosine / 0.07).\n"
-     "Without --at and --all, a selection of the lattice is evaluated.\n"},
+     "Without --at and --all, a selection of the lattice is evaluated. --data PATH is as for `poa "
+     "train`,\n"
+     "with labels: train/CLASS/FILE and test/CLASS/FILE (or val/), lists train.txt and test.txt "
+     "with "
+     "a\n"
+     "label in each line, or CIFAR's or MNIST's files.\n"},
     {"compile", poa_compile,
      "set,entry,at,weights,output,emit,batch,cpu,target,multiversion,with-images,weights-external,"
      "from",

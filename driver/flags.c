@@ -19,7 +19,7 @@ static const poa_flag_row table[] = {
     {"cpu", POA_FLAG_TEXT, FIELD(cpu), 0, "NAME",
      "compile for this CPU (native, x86-64, x86-64-v3, x86-64-v4, ...)"},
     {"data", POA_FLAG_TEXT, FIELD(data), 0, "PATH",
-     "images: a folder of IDX files or one IDX file"},
+     "images: a folder of images, of lists, of CIFAR's or MNIST's files; or one list"},
     {"emit", POA_FLAG_TEXT, FIELD(emit), 0, "WHAT",
      "exe (the default), shared, object, llvm, asm or onnx"},
     {"entry", POA_FLAG_TEXT, FIELD(entry), 0, "NAME",

@@ -24,7 +24,7 @@ typedef struct flags {
 
 static const poa_flag_row rows[] = {
     {"data", POA_FLAG_TEXT, FIELD(data), 0, "PATH",
-     "images: a folder of IDX files or one IDX file"},
+     "images: a folder of images, of lists, of CIFAR's or MNIST's files; or one list"},
     {"every", POA_FLAG_COUNT, FIELD(every), 1, "N", "write a checkpoint every N steps"},
     {"help", POA_FLAG_SWITCH, FIELD(help), 0, NULL, "this"},
     {"info", POA_FLAG_SWITCH, FIELD(info), 0, NULL, "what is compiled in"},
