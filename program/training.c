@@ -277,6 +277,8 @@ static poa_status train(trainer *t, poa_error *error) {
   tell_speed(t);
   poa_feeder_free(t->feeder); /* its thread would take time from the evaluation */
   t->feeder = NULL;
+  poa_dataset_free(t->data); /* what it keeps would take memory from it */
+  t->data = NULL;
   poa_metrics_close(t->metrics);
   t->metrics = NULL;
   return poa_report_training(t->net, &t->settings->folder, t->settings->data, t->settings->steps,

@@ -164,6 +164,31 @@ Test(augment, colour) {
   EXPECT(0, 0.2f, 0.8f);
 }
 
+/* Guards grey images: brightness, contrast and solarizing as of one channel of many; what is about
+ * colour leaves them alone. */
+Test(augment, colour_of_grey) {
+  float values[4];
+  poa_image image = {values, 1, 2};
+#define RAMP (values[0] = 0.1f, values[1] = 0.3f, values[2] = 0.5f, values[3] = 0.7f) /* mean 0.4  \
+                                                                                       */
+#define EXPECT_GREY(a, b, c, d)                                                                    \
+  cr_assert(fabsf(values[0] - (a)) < 1e-6 && fabsf(values[1] - (b)) < 1e-6 &&                      \
+                fabsf(values[2] - (c)) < 1e-6 && fabsf(values[3] - (d)) < 1e-6,                    \
+            "%f %f %f %f", values[0], values[1], values[2], values[3])
+  RAMP, poa_image_brightness(image, 1.5f);
+  EXPECT_GREY(0.15f, 0.45f, 0.75f, 1);
+  RAMP, poa_image_contrast(image, 0.5f);
+  EXPECT_GREY(0.25f, 0.35f, 0.45f, 0.55f);
+  RAMP, poa_image_contrast(image, 2);
+  EXPECT_GREY(0, 0.2f, 0.6f, 1);
+  RAMP, poa_image_saturation(image, 0), poa_image_hue(image, 0.5f), poa_image_grey(image);
+  EXPECT_GREY(0.1f, 0.3f, 0.5f, 0.7f);
+  RAMP, poa_image_solarize(image, 0.5f);
+  EXPECT_GREY(0.1f, 0.3f, 0.5f, 0.3f);
+  RAMP, poa_image_normalize(image, (float[]){0.1f}, (float[]){0.2f});
+  EXPECT_GREY(0, 1, 2, 3);
+}
+
 /* Guards hue against turning back: every colour returns, at every turn. */
 Test(augment, hue_turns_back) {
   poa_random random;
@@ -287,5 +312,110 @@ Test(augment, probabilities) {
   }
   cr_assert(abs(flipped - 2000) < 130, "%d", flipped);
   cr_assert(abs(solarized - 800) < 110, "%d", solarized);
+  poa_augmenter_free(augmenter);
+}
+
+/* A view as documented, from the primitives: what is drawn in which order, and what is done.
+ * Returns the order of the jitter, as digits; *sigma is 0 without blur. */
+static int documented_view(poa_pixels pixels, const poa_augmentation *how, poa_random *random,
+                           poa_image view, double *sigma) {
+  int order = 0;
+  poa_box box = poa_random_box(pixels.height, pixels.width, how->scale_min, how->scale_max, random);
+  resample(pixels, box, poa_random_uniform(random) < how->flip, view);
+  if (poa_random_uniform(random) < how->jitter) {
+    int32_t steps[4];
+    poa_random_permutation(random, steps, 4);
+    float brightness = (float)(0.6 + 0.8 * poa_random_uniform(random));
+    float contrast = (float)(0.6 + 0.8 * poa_random_uniform(random));
+    float saturation = (float)(0.8 + 0.4 * poa_random_uniform(random));
+    float turn = (float)(-0.1 + 0.2 * poa_random_uniform(random));
+    for (int i = 0; i < 4; i++) {
+      order = 10 * order + steps[i];
+      if (steps[i] == 0)
+        poa_image_brightness(view, brightness);
+      else if (steps[i] == 1)
+        poa_image_contrast(view, contrast);
+      else if (steps[i] == 2)
+        poa_image_saturation(view, saturation);
+      else
+        poa_image_hue(view, turn);
+    }
+  }
+  if (poa_random_uniform(random) < how->grey)
+    poa_image_grey(view);
+  *sigma = poa_random_uniform(random) < how->blur ? 0.1 + 1.9 * poa_random_uniform(random) : 0;
+  poa_blurrer *blurrer;
+  poa_error error = {0};
+  cr_assert_eq(poa_blurrer_create(&blurrer, view.size, &error), POA_OK);
+  if (*sigma > 0)
+    poa_image_blur(blurrer, view, *sigma);
+  poa_blurrer_free(blurrer);
+  if (poa_random_uniform(random) < how->solarize)
+    poa_image_solarize(view, 0.5f);
+  return order;
+}
+
+/* Guards the whole: each view is the documented composition, of one channel and of three, with
+ * every order of the jitter; and the draws, since a resumed run must see the crops of the first. */
+Test(augment, documented_composition) {
+  enum { SIZE = 12, VIEWS = 600 };
+  bool seen[3211] = {false};
+  int orders = 0;
+  double least = 9, most = 0;
+  poa_augmenter *augmenter;
+  poa_error error = {0};
+  cr_assert_eq(poa_augmenter_create(&augmenter, SIZE, &error), POA_OK);
+  for (uint32_t use = 0; use < VIEWS; use++) {
+    float expected[3 * SIZE * SIZE], found[3 * SIZE * SIZE];
+    int channels = use % 2 ? 1 : 3, height = 20 + (int)use % 19, width = 20 + (int)use % 17;
+    poa_pixels pixels = pattern(channels, height, width);
+    poa_random random, same;
+    double sigma;
+    poa_random_open(&random, 11, 3, use);
+    poa_random_open(&same, 11, 3, use);
+    int order = documented_view(pixels, &everything, &random, (poa_image){expected, channels, SIZE},
+                                &sigma);
+    cr_assert_eq(poa_augmenter_reserve(augmenter, height, width, &error), POA_OK);
+    poa_augment(augmenter, pixels, &everything, &identity, &same,
+                (poa_image){found, channels, SIZE});
+    for (int i = 0; i < channels * SIZE * SIZE; i++)
+      cr_assert_float_eq(found[i], expected[i], 1e-5, "view %u, value %d: %f, expected %f", use, i,
+                         found[i], expected[i]);
+    cr_assert_eq(poa_random_u32(&random), poa_random_u32(&same));
+    orders += order && !seen[order];
+    seen[order] = true;
+    if (sigma > 0) {
+      least = fmin(least, sigma);
+      most = fmax(most, sigma);
+    }
+  }
+  cr_assert_eq(orders, 24);
+  cr_assert(least > 0.1 && least < 0.15 && most < 2 && most > 1.95, "%f %f", least, most);
+  poa_augmenter_free(augmenter);
+}
+
+/* Guards coloured pixels where one channel is asked for, and grey ones where three are: grey first,
+ * and three times the same, each channel normalized by its own numbers. */
+Test(augment, channels_that_differ) {
+  const poa_augmentation plain = {.scale_min = 1, .scale_max = 1};
+  const poa_normalization three = {{0.5f, 0.25f, 0}, {1, 0.5f, 0.25f}};
+  poa_augmenter *augmenter;
+  poa_error error = {0};
+  float grey[1], colour[3];
+  poa_random random;
+  cr_assert_eq(poa_augmenter_create(&augmenter, 1, &error), POA_OK);
+  cr_assert_eq(poa_augmenter_reserve(augmenter, 2, 2, &error), POA_OK);
+  memset(pixels_of, 51, 4);
+  memset(pixels_of + 4, 102, 4);
+  memset(pixels_of + 8, 255, 4);
+  poa_random_open(&random, 1, 0, 0);
+  poa_augment(augmenter, (poa_pixels){pixels_of, 3, 2, 2}, &plain, &identity, &random,
+              (poa_image){grey, 1, 1});
+  cr_assert_float_eq(grey[0], 0.299 * 0.2 + 0.587 * 0.4 + 0.114, 1e-6);
+  poa_augment(augmenter, (poa_pixels){pixels_of, 1, 2, 2}, &plain, &three, &random,
+              (poa_image){colour, 3, 1});
+  cr_assert_float_eq(colour[0], -0.3, 1e-6);
+  cr_assert_float_eq(colour[1], -0.1, 1e-6);
+  cr_assert_float_eq(colour[2], 0.8, 1e-6);
   poa_augmenter_free(augmenter);
 }

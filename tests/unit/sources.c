@@ -191,6 +191,40 @@ Test(sources, images_of_a_step) {
   free(e);
 }
 
+/* Guards which views are blurred and solarized: the first, and the last. Image 0 is dark, and a
+ * spot in it is what blur spreads. */
+Test(sources, first_and_last_view) {
+  static const poa_plan_source_argument whole[] = {
+      {"count", 3, NULL, 0},      {"jitter", 0, NULL, 0},     {"scale_min", 1, NULL, 0},
+      {"blur_first", 1, NULL, 0}, {"blur_rest", 0, NULL, 0},  {"solarize_last", 1, NULL, 0},
+      {"grey", 1, NULL, 0},       {"seed_group", 3, NULL, 0}, {"flip", 0, NULL, 0}};
+  enum { SIZE = 15 };
+  uint8_t *pixels = calloc(SIZE * SIZE, 1);
+  pixels[SIZE * SIZE / 2] = 255;
+  poa_dataset *data;
+  poa_error error = {0};
+  cr_assert_eq(poa_dataset_create(&data, 1, 1, SIZE, SIZE, pixels, NULL, &error), POA_OK);
+  entry *e = entry_create();
+  add(e, "views", "crops", POA_PLAN_F32, (poa_plan_shape){4, {3, 1, SIZE, SIZE}}, whole, 9);
+  poa_feeder *feeder = start(e, data, 1, 0);
+  double highest[3] = {0}, blurred = 0;
+  for (int step = 0; step < 20; step++) {
+    fill(feeder, e, step);
+    const float *views = values(e, "views");
+    for (int view = 0; view < 3; view++)
+      for (int i = 0; i < SIZE * SIZE; i++)
+        highest[view] =
+            fmax(highest[view], views[view * SIZE * SIZE + i] * data->deviation[0] + data->mean[0]);
+    blurred += views[SIZE * SIZE / 2] * data->deviation[0] + data->mean[0] < 0.9;
+  }
+  cr_assert_gt(blurred, 10);               /* narrow ones spread little */
+  cr_assert_float_eq(highest[1], 1, 1e-5); /* as it was */
+  cr_assert_float_eq(highest[2], 0, 1e-5); /* the spot has become dark */
+  poa_feeder_free(feeder);
+  poa_dataset_free(data);
+  free(e);
+}
+
 /* Guards the masks' lists: indices ascending, weights and validity of the same masks,
  * zeros after the last. */
 Test(sources, mask_lists) {
