@@ -14,7 +14,8 @@ poa_status poa_codec_decode(const uint8_t *bytes, size_t size, int least, poa_lo
   (void)least, (void)images;
   if (format != POA_IMAGE_OTHER)
     return poa_fail(error, POA_UNSUPPORTED,
-                    "is a %s file, and this program was compiled without --with-images",
+                    "is a %s file, and this program was compiled without --with-images (or poa "
+                    "without the library of that format)",
                     names[format]);
   return poa_fail(error, POA_BAD_INPUT, "is no image that this program knows: .npy, IDX, PGM, PPM");
 }

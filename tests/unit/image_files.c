@@ -146,7 +146,8 @@ Test(image_files, folder_of_foreign_formats) {
   cr_assert_eq(poa_dataset_unreadable(data), 2);
   cr_assert(poa_dataset_complaint(data, message, sizeof message));
   cr_assert(strstr(message, "a.jpg: is a JPEG file, and this program was compiled without "
-                            "--with-images; so it is with 2 files in all"),
+                            "--with-images (or poa without the library of that format); so it is "
+                            "with 2 files in all"),
             "%s", message);
   poa_dataset_free(data);
 }
