@@ -49,15 +49,17 @@ const poa_command poa_commands[] = {
      "--at may be given more than once, or be 'all': then one program holds several sub-networks\n"
      "over one set of weights and chooses at start. shared and object make a library with a C\n"
      "header; llvm and asm write text; onnx writes a file for other runtimes.\n"},
-    {"extract", poa_extract_command, "set,at,all-to,output,from,weights,threads,cpu,cache,no-cache",
-     1, 1, "poa extract RUN (--at NAME=N,.. -o FILE.safetensors | --all DIR) [--from SET]",
+    {"extract", poa_extract_command,
+     "set,at,all-to,check,output,from,weights,threads,cpu,cache,no-cache", 1, 1,
+     "poa extract RUN (--at NAME=N,.. -o FILE.safetensors | --all DIR | --check) [--from SET]",
      "writes sub-networks of a run as plain models, each proved",
      "RUN is the folder that `poa train` wrote. The file holds the parameters of a plain network "
      "of\n"
      "that width and depth, by the names that timm and DINOv2 use, and can be loaded there. "
      "Before\n"
      "it gets its name, its features on random images are compared with those of the elastic\n"
-     "network at the point; a difference above 1e-5 of the largest feature is refused.\n"},
+     "network at the point; a difference above 1e-5 of the largest feature is refused.\n"
+     "--check does that at every point of the lattice and keeps none of the files.\n"},
     {"ir", poa_ir, "set,entry,at,after,print-after-all,verify,probes", 1, 1,
      "poa ir MODEL [--entry NAME] [--at NAME=N,..] [--after PASS | --print-after-all]",
      "prints the graph of an entry, at any stage of the compiler",

@@ -36,6 +36,7 @@ typedef struct extractor {
   poa_target target;
   poa_kernel_library *library;
   poa_executor *executor;
+  int64_t proved, launches;
   poa_parameter_store *elastic; /* made for the first point: the table is the same at all */
 } extractor;
 
@@ -125,6 +126,7 @@ static poa_status run(extractor *x, poa_forward *forward, const poa_parameter_st
   for (int64_t i = 0; i < poa_plan_elements(ends.images->shape); i++)
     pixels[i] = (float)poa_random_normal(&random);
   poa_executor_run(x->executor, forward->prepared, NULL);
+  x->launches += forward->plan->launch_count;
   *count = poa_plan_elements(ends.features->shape);
   *features = poa_arena_alloc(x->scratch, (size_t)*count * sizeof **features);
   memcpy(*features, poa_prepared_pointer(forward->prepared, ends.features->buffer),
@@ -217,6 +219,7 @@ static poa_status prove(extractor *x, const char *path, poa_graph *plain, const 
   if (status)
     return status;
   *difference = compare(found, expected, count);
+  ++x->proved;
   if (*difference <= LARGEST_DIFFERENCE)
     return POA_OK;
   return poa_fail(error, POA_UNSUPPORTED,
@@ -227,7 +230,18 @@ static poa_status prove(extractor *x, const char *path, poa_graph *plain, const 
 
 /* A point */
 
-/* The file gets its name when it is proved. */
+/* A proved file gets its name, or goes where it was only to be checked. */
+static poa_status keep(const extractor *x, const char *unproved, const char *path,
+                       poa_error *error) {
+  if (x->flags->check)
+    return unlink(unproved) == 0
+               ? POA_OK
+               : poa_fail(error, POA_IO, "cannot remove '%s': %s", unproved, strerror(errno));
+  return rename(unproved, path) == 0
+             ? POA_OK
+             : poa_fail(error, POA_IO, "cannot write '%s': %s", path, strerror(errno));
+}
+
 static poa_status extract_to(extractor *x, const poa_point *point, const char *path,
                              poa_error *error) {
   poa_graph *graph;
@@ -243,8 +257,8 @@ static poa_status extract_to(extractor *x, const poa_point *point, const char *p
   if (status)
     return status;
   status = prove(x, unproved, graph, point, &difference, error);
-  if (status == POA_OK && rename(unproved, path) != 0)
-    status = poa_fail(error, POA_IO, "cannot write '%s': %s", path, strerror(errno));
+  if (status == POA_OK)
+    status = keep(x, unproved, path, error);
   if (status) {
     unlink(unproved);
     return status;
@@ -254,7 +268,8 @@ static poa_status extract_to(extractor *x, const poa_point *point, const char *p
     elements += poa_type_elements(extraction.parameters[i].type);
   printf("%s: %s%s%lld parameters; its features differ from the elastic network's by %.1e of the "
          "largest\n",
-         path, text, *text ? ", " : "", (long long)elements, difference);
+         x->flags->check ? "checked" : path, text, *text ? ", " : "", (long long)elements,
+         difference);
   fflush(stdout);
   return POA_OK;
 }
@@ -268,10 +283,22 @@ static poa_status extract_point(extractor *x, const poa_point *point, const char
   return status ? poa_context(error, "%s", path) : POA_OK;
 }
 
+/* How few kernels the sub-networks share. */
+static void report_kernels(const extractor *x) {
+  poa_kernel_statistics kernels = poa_kernel_library_statistics(x->library);
+  printf(
+      "%lld sub-networks, as plain and as elastic networks: %lld launches, %lld kernels compiled, "
+      "%lld from disk\n",
+      (long long)x->proved, (long long)x->launches, (long long)kernels.compiled,
+      (long long)kernels.from_disk);
+}
+
 static poa_status extract_all(extractor *x, poa_error *error) {
   const poa_lattice *lattice = poa_model_lattice(x->deployment.model);
-  const char *folder = x->flags->all_to;
-  if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+  const char *folder = x->flags->all_to, *temporary = getenv("TMPDIR");
+  if (x->flags->check)
+    folder = temporary && *temporary ? temporary : "/tmp";
+  else if (mkdir(folder, 0777) != 0 && errno != EEXIST)
     return poa_fail(error, POA_IO, "cannot make the folder '%s': %s", folder, strerror(errno));
   poa_status status = POA_OK;
   for (int64_t i = 0; i < poa_lattice_size(lattice) && status == POA_OK; i++) {
@@ -282,14 +309,19 @@ static poa_status extract_all(extractor *x, poa_error *error) {
         poa_arena_format(x->arena, "%s/%s.safetensors", folder, *text ? text : "model");
     status = extract_point(x, &point, path, error);
   }
+  if (status == POA_OK)
+    report_kernels(x);
   return status;
 }
 
 static poa_status check_flags(const poa_flags *flags, poa_error *error) {
-  if (!flags->output == !flags->all_to)
-    return poa_fail(error, POA_BAD_INPUT, "say where to: -o FILE for one point, or --all DIR");
-  if (flags->all_to && flags->at)
-    return poa_fail(error, POA_BAD_INPUT, "--all takes every point of the lattice: leave out --at");
+  if ((flags->output != NULL) + (flags->all_to != NULL) + flags->check != 1)
+    return poa_fail(
+        error, POA_BAD_INPUT,
+        "say where to: -o FILE for one point, or --all DIR; or --check to keep nothing");
+  if (!flags->output && flags->at)
+    return poa_fail(error, POA_BAD_INPUT,
+                    "--all and --check take every point of the lattice: leave out --at");
   if (flags->points.count > 1)
     return poa_fail(error, POA_BAD_INPUT,
                     "a file holds one point: give one --at, or --all DIR for every point");
@@ -304,15 +336,15 @@ static poa_status extract(extractor *x, poa_error *error) {
   if (status == POA_OK && d->extracted)
     status = poa_fail(error, POA_BAD_INPUT, "'%s' is extracted already", x->flags->arguments[0]);
   poa_point point = {0};
-  if (status == POA_OK && !x->flags->all_to)
+  if (status == POA_OK && x->flags->output)
     status = poa_point_parse(poa_model_lattice(d->model), x->flags->at ? x->flags->at : "", &point,
                              error);
   if (status == POA_OK)
     status = open_tools(x, error);
   if (status)
     return status;
-  return x->flags->all_to ? extract_all(x, error)
-                          : extract_point(x, &point, x->flags->output, error);
+  return x->flags->output ? extract_point(x, &point, x->flags->output, error)
+                          : extract_all(x, error);
 }
 
 int poa_extract_command(const poa_flags *flags) {

@@ -16,6 +16,7 @@ static const poa_flag_row table[] = {
     {"batch", POA_FLAG_TEXT, FIELD(batch), 0, "N,..",
      "images a run takes at once; several: the program picks (default: 1,16; else 1)"},
     {"cache", POA_FLAG_TEXT, FIELD(cache), 0, "DIR", "keep compiled kernels here"},
+    {"check", POA_FLAG_SWITCH, FIELD(check), 0, NULL, "prove every point and keep no file"},
     {"cpu", POA_FLAG_TEXT, FIELD(cpu), 0, "NAME",
      "compile for this CPU (native, x86-64, x86-64-v3, x86-64-v4, ...)"},
     {"data", POA_FLAG_TEXT, FIELD(data), 0, "PATH",

@@ -9,11 +9,20 @@ static double dot_flops(const poa_graph *graph, const poa_node *dot) {
   return 2.0 * (double)poa_type_elements(dot->type) * (double)poa_dim(left, inner);
 }
 
+/* Each element of the result is a sum over the taps and input channels of its weight. */
+static double convolution_flops(const poa_graph *graph, const poa_node *convolution) {
+  const poa_node *weight = poa_node_of(graph, convolution->operands[1]);
+  double taps = (double)poa_dim(weight, 0) * (double)poa_dim(weight, 1);
+  return 2.0 * (double)poa_type_elements(convolution->type) * taps * (double)poa_dim(weight, 2);
+}
+
 static double graph_flops(const poa_graph *graph) {
   double flops = 0;
   for (uint32_t i = 0; i < graph->node_count; i++)
     if (graph->nodes[i].op == POA_OP_dot)
       flops += dot_flops(graph, &graph->nodes[i]);
+    else if (graph->nodes[i].op == POA_OP_conv2d)
+      flops += convolution_flops(graph, &graph->nodes[i]);
   return flops;
 }
 

@@ -35,7 +35,7 @@ const poa_builtin poa_builtins[] = {
     {"min", "a, b", poa_builtin_min},
     {"ones", "shape", poa_builtin_ones},
     {"range", "low, high?", poa_builtin_range},
-    {"rearrange", "x, rows, back", poa_builtin_rearrange},
+    {"rearrange", "x, rows, back, axis?", poa_builtin_rearrange},
     {"reduce_max", "x, axis?, keepdims?", poa_builtin_reduce_max},
     {"reshape", "x, shape", poa_builtin_reshape},
     {"rsqrt", "x", poa_builtin_rsqrt},

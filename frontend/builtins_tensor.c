@@ -246,7 +246,13 @@ POA_BUILTIN(gather) {
 POA_BUILTIN(rearrange) {
   poa_value operands[3] = {poa_to_tensor(e, call, a[0]), poa_to_tensor(e, call, a[1]),
                            poa_to_tensor(e, call, a[2])};
-  return wrap(poa_append(e, call, POA_OP_rearrange, operands, 3, NULL, 0, NULL));
+  int axis = 0;
+  if (operands[0] == POA_NO_VALUE ||
+      (poa_was_given(&a[3]) &&
+       !poa_to_axis(e, call, a[3], poa_type_of(e, operands[0])->rank, &axis)))
+    return poa_worth_error();
+  poa_attribute attribute = poa_attribute_int("axis", axis);
+  return wrap(poa_append(e, call, POA_OP_rearrange, operands, 3, &attribute, 1, NULL));
 }
 
 /* An integer that may be left out. */

@@ -170,7 +170,7 @@ typedef struct poa_builtin {
   poa_worth (*apply)(poa_elaborator *e, const poa_syntax *call, const poa_worth *arguments);
 } poa_builtin;
 #define POA_MAX_ARGUMENTS 24
-#define POA_MAX_BUILTIN_ARGUMENTS 3
+#define POA_MAX_BUILTIN_ARGUMENTS 5 /* the most that one row of builtins.c has */
 extern const poa_builtin poa_builtins[];
 extern const int poa_builtin_count;
 const poa_builtin *poa_find_builtin(const char *name);

@@ -337,12 +337,15 @@ static poa_status infer_gather(call *c) {
 }
 
 static poa_status infer_rearrange(call *c) {
-  const poa_type *x = operand(c, 0), *back = operand(c, 2);
-  if (infer_gather(c) || rows_fit(c, x, back))
+  const poa_type *x = operand(c, 0), *rows = operand(c, 1), *back = operand(c, 2);
+  int axis = 0;
+  if (axis_in(c, "axis", x, &axis) || rows_fit(c, x, rows) || rows_fit(c, x, back))
     return POA_BAD_INPUT;
-  if (!equal(c, back->dim[0], x->dim[0]))
-    return FAIL(c, "back is %s, expected one number for each row of %s", WORDS(c, back),
-                WORDS(c, x));
+  if (!equal(c, back->dim[0], x->dim[axis]))
+    return FAIL(c, "back is %s, expected one number for each element of axis %d of %s",
+                WORDS(c, back), axis, WORDS(c, x));
+  *c->result = *x;
+  c->result->dim[axis] = rows->dim[0];
   return POA_OK;
 }
 

@@ -136,13 +136,19 @@ poa_status poa_interpret_gather(const poa_interpreter *in, const poa_node *node,
 
 poa_status poa_interpret_rearrange(const poa_interpreter *in, const poa_node *node,
                                    const poa_tensor *const *x, poa_tensor *y) {
-  int64_t size = row_elements(&x[0]->type), count = y->type.dim[0].value, row;
-  for (int64_t i = 0; i < count; i++) {
-    if (x[1]->data[i] < 0)
+  int64_t axis = poa_node_int(node, "axis", 0), outer = 1, size = 1, row;
+  int64_t from = x[0]->type.dim[axis].value, to = y->type.dim[axis].value;
+  for (int i = 0; i < y->type.rank; i++) {
+    outer *= i < axis ? y->type.dim[i].value : 1;
+    size *= i > axis ? y->type.dim[i].value : 1;
+  }
+  for (int64_t i = 0; i < outer * to; i++) {
+    if (x[1]->data[i % to] < 0)
       continue;
-    if (row_at(in, node, x[1], i, x[0]->type.dim[0].value, &row))
+    if (row_at(in, node, x[1], i % to, from, &row))
       return POA_BAD_INPUT;
-    memcpy(y->data + i * size, x[0]->data + row * size, (size_t)size * sizeof(double));
+    memcpy(y->data + i * size, x[0]->data + (i / to * from + row) * size,
+           (size_t)size * sizeof(double));
   }
   return POA_OK;
 }

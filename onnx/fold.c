@@ -106,14 +106,8 @@ static poa_status store_value(void *context, const poa_graph *graph, const poa_n
   const evaluation *e = context;
   poa_onnx_model *m = e->m;
   poa_value value = e->source[node - graph->nodes];
-  if (tensor->type.dtype != POA_F32)
-    return poa_fail(error, POA_UNSUPPORTED,
-                    "a table of integers that is read by name cannot be exported");
-  int64_t count = poa_type_elements(tensor->type);
-  float *values = poa_arena_alloc(m->arena, (size_t)count * sizeof *values + 1);
-  for (int64_t i = 0; i < count; i++)
-    values[i] = (float)tensor->data[i];
-  m->name[value] = poa_onnx_tensor(m, name_of(m, value), &tensor->type, values);
+  (void)error;
+  m->name[value] = poa_onnx_tensor(m, name_of(m, value), &tensor->type, tensor->data);
   return POA_OK;
 }
 

@@ -117,29 +117,30 @@ static char *initializer(poa_onnx_model *m, const char *name, int dtype, const i
   return t->name;
 }
 
+static void put_element(void *memory, int64_t index, double value, poa_dtype dtype) {
+  if (dtype == POA_F32)
+    ((float *)memory)[index] = (float)value;
+  else if (dtype == POA_I32)
+    ((int32_t *)memory)[index] = (int32_t)value;
+  else
+    ((uint8_t *)memory)[index] = value != 0;
+}
+
 char *poa_onnx_tensor(poa_onnx_model *m, const char *name, const poa_type *type,
-                      const float *values) {
-  int64_t dim[POA_MAX_RANK];
+                      const double *values) {
+  int64_t dim[POA_MAX_RANK], count = poa_type_elements(*type);
+  size_t bytes = (size_t)count * (type->dtype == POA_BOOL ? 1 : 4);
+  void *held = make(m, bytes + 1);
   for (int i = 0; i < type->rank; i++)
     dim[i] = type->dim[i].value;
-  return initializer(m, name, poa_onnx_dtype(POA_F32), dim, type->rank, values,
-                     (size_t)poa_type_elements(*type) * sizeof *values);
+  for (int64_t i = 0; i < count; i++)
+    put_element(held, i, values[i], type->dtype);
+  return initializer(m, name, poa_onnx_dtype(type->dtype), dim, type->rank, held, bytes);
 }
 
 char *poa_onnx_scalar(poa_onnx_model *m, double value, poa_dtype dtype) {
-  union scalar {
-    float f32;
-    int32_t i32;
-    uint8_t truth;
-  } *held = make(m, sizeof *held);
-  size_t bytes = dtype == POA_BOOL ? 1 : 4;
-  if (dtype == POA_F32)
-    held->f32 = (float)value;
-  else if (dtype == POA_I32)
-    held->i32 = (int32_t)value;
-  else
-    held->truth = value != 0;
-  return initializer(m, poa_onnx_fresh(m, "scalar"), poa_onnx_dtype(dtype), NULL, 0, held, bytes);
+  poa_type scalar = {.dtype = dtype};
+  return poa_onnx_tensor(m, poa_onnx_fresh(m, "scalar"), &scalar, &value);
 }
 
 char *poa_onnx_indices(poa_onnx_model *m, const int64_t *values, int count) {

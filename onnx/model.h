@@ -41,9 +41,9 @@ char *poa_onnx_node(poa_onnx_model *m, const char *op, char *const *inputs, int 
 /* Shorter forms. */
 char *poa_onnx_unary(poa_onnx_model *m, const char *op, char *x);
 char *poa_onnx_binary(poa_onnx_model *m, const char *op, char *x, char *y);
-/* Constants. A f32 tensor keeps `values` by reference. */
+/* Constants, of any dtype. */
 char *poa_onnx_tensor(poa_onnx_model *m, const char *name, const poa_type *type,
-                      const float *values);
+                      const double *values);
 char *poa_onnx_scalar(poa_onnx_model *m, double value, poa_dtype dtype);
 char *poa_onnx_indices(poa_onnx_model *m, const int64_t *values, int count); /* int64[count] */
 int poa_onnx_dtype(poa_dtype dtype);

@@ -173,7 +173,66 @@ static char *write_gather(poa_onnx_model *m, poa_value value) {
   return poa_onnx_node(m, "Gather", inputs, 2, &axis, 1);
 }
 
+/* `rows` with axes of extent 1 behind, so that it stretches along them. */
+static char *column(poa_onnx_model *m, char *rows, int64_t count, int behind) {
+  int64_t extent[POA_MAX_RANK] = {count};
+  for (int i = 1; i <= behind; i++)
+    extent[i] = 1;
+  return poa_onnx_binary(m, "Reshape", rows, poa_onnx_indices(m, extent, behind + 1));
+}
+
+static char *write_rearrange(poa_onnx_model *m, poa_value value) {
+  const poa_node *node = node_of(m, value);
+  int axis = (int)poa_node_int(node, "axis", 0);
+  char *rows = full_operand(m, value, 1), *zero = poa_onnx_scalar(m, 0, POA_I32);
+  char *inputs[] = {full_operand(m, value, 0), poa_onnx_binary(m, "Max", rows, zero)};
+  Onnx__AttributeProto *attribute = poa_onnx_int(m, "axis", axis);
+  char *picked = poa_onnx_node(m, "Gather", inputs, 2, &attribute, 1);
+  char *nowhere = column(m, poa_onnx_binary(m, "Less", rows, zero), poa_dim(node, axis),
+                         node->type.rank - axis - 1);
+  char *choice[] = {nowhere, poa_onnx_scalar(m, 0, node->type.dtype), picked};
+  return poa_onnx_node(m, "Where", choice, 3, NULL, 0);
+}
+
+/* Gather with a matrix of indices, [windows, size], makes two axes of one. */
+static char *write_window(poa_onnx_model *m, poa_value value) {
+  const poa_node *node = node_of(m, value);
+  int axis = (int)poa_node_int(node, "axis", 0);
+  int64_t extent[] = {poa_dim(node, axis), poa_dim(node, axis + 1)}, factor;
+  if (poa_onnx_is_dynamic(m, node->operands[0], axis, &factor))
+    return NULL;
+  int64_t *index = poa_arena_alloc(m->arena, (size_t)(extent[0] * extent[1]) * sizeof *index + 1);
+  for (int64_t i = 0; i < extent[0] * extent[1]; i++)
+    index[i] = i / extent[1] * poa_node_int(node, "stride", 1) + i % extent[1];
+  char *indices =
+      poa_onnx_binary(m, "Reshape", poa_onnx_indices(m, index, (int)(extent[0] * extent[1])),
+                      poa_onnx_indices(m, extent, 2));
+  char *inputs[] = {full_operand(m, value, 0), indices};
+  Onnx__AttributeProto *attribute = poa_onnx_int(m, "axis", axis);
+  return poa_onnx_node(m, "Gather", inputs, 2, &attribute, 1);
+}
+
 /* Products and reductions */
+
+static char *transposed(poa_onnx_model *m, char *x, const int64_t *perm) {
+  Onnx__AttributeProto *attribute = poa_onnx_ints(m, "perm", perm, 4);
+  return poa_onnx_node(m, "Transpose", &x, 1, &attribute, 1);
+}
+
+/* ONNX has channels before pixels, and weights as [out, in, kh, kw]. */
+static char *write_conv2d(poa_onnx_model *m, poa_value value) {
+  const poa_node *node = node_of(m, value);
+  const poa_attribute *low = poa_node_attribute(node, "low");
+  const poa_attribute *high = poa_node_attribute(node, "high");
+  int64_t pads[] = {low->integers[0], low->integers[1], high->integers[0], high->integers[1]};
+  char *inputs[] = {transposed(m, full_operand(m, value, 0), (int64_t[]){0, 3, 1, 2}),
+                    transposed(m, full_operand(m, value, 1), (int64_t[]){3, 2, 0, 1})};
+  Onnx__AttributeProto *attributes[] = {
+      poa_onnx_int(m, "group", poa_node_int(node, "groups", 1)), poa_onnx_ints(m, "pads", pads, 4),
+      poa_onnx_ints(m, "strides", poa_node_attribute(node, "stride")->integers, 2)};
+  char *y = poa_onnx_node(m, "Conv", inputs, 2, attributes, 3);
+  return transposed(m, y, (int64_t[]){0, 2, 3, 1});
+}
 
 /* Operand `index` of a product with its last two axes swapped if `flag` says so. */
 static char *product_operand(poa_onnx_model *m, poa_value value, int index, const char *flag) {
@@ -252,6 +311,7 @@ static const writer writers[POA_OP_COUNT] = {
     ROW(ne),         ROW(and),        ROW(or),     ROW(select),  ROW(constant),    ROW(broadcast),
     ROW(reshape),    ROW(transpose),  ROW(slice),  ROW(concat),  ROW(gather),      ROW(dot),
     ROW(reduce_sum), ROW(reduce_max), ROW(argmax), ROW(softmax), ROW(log_softmax), ROW(detach),
+    ROW(rearrange),  ROW(window),     ROW(conv2d),
 };
 
 poa_status poa_onnx_op(poa_onnx_model *m, poa_value value) {

@@ -167,19 +167,33 @@ static poa_value expand_argmax(poa_build *b, const poa_node *node, poa_value x) 
   return poa_b_node(b, POA_OP_argmax, &x, 1, &last, 1, NULL);
 }
 
-/* rearrange: rows gathered as rows of a matrix, those that come from nowhere zero. */
+static poa_value along(poa_build *b, poa_value x, int64_t axis, const poa_type *type) {
+  return poa_b_broadcast(b, x, &axis, type);
+}
+
+/* rearrange: gathered as rows of a matrix of all that lies behind the axis, those that come from
+ * nowhere zero. */
 static poa_value expand_rearrange(poa_build *b, const poa_node *node, poa_value x, poa_value rows) {
-  poa_type type = *type_of(b, x), numbers = *type_of(b, rows);
-  int64_t count = type.dim[0].value, size = 1;
-  for (int i = 1; i < type.rank; i++)
-    size *= type.dim[i].value;
-  poa_type matrix = {type.dtype, 2, {poa_known(count), poa_known(size)}};
-  poa_value zero = poa_b_constant(b, 0, &numbers);
-  poa_value nowhere = binary(b, POA_OP_lt, rows, zero);
+  int64_t axis = poa_node_int(node, "axis", 0), outer = 1, size = 1;
+  int64_t from = type_of(b, x)->dim[axis].value, to = node->type.dim[axis].value;
+  for (int i = 0; i < node->type.rank; i++) {
+    outer *= i < axis ? node->type.dim[i].value : 1;
+    size *= i > axis ? node->type.dim[i].value : 1;
+  }
+  poa_type grid = {POA_I32, 2, {poa_known(outer), poa_known(to)}};
+  poa_type list = {POA_I32, 1, {poa_known(outer * to)}};
+  poa_type before = {node->type.dtype, 2, {poa_known(outer * from), poa_known(size)}};
+  poa_attribute first = poa_attribute_int("axis", 0);
+  poa_value block = poa_b_node(b, POA_OP_iota, NULL, 0, &first, 1, &grid);
+  poa_value wanted = along(b, rows, 1, &grid), zero = poa_b_constant(b, 0, &grid);
+  poa_value number = binary(b, POA_OP_add, binary(b, POA_OP_max, wanted, zero),
+                            poa_b_scale(b, block, (double)from));
   poa_value picked =
-      binary(b, POA_OP_gather, poa_b_reshape(b, x, &matrix), binary(b, POA_OP_max, rows, zero));
-  type = *type_of(b, picked);
-  picked = poa_b_select(b, along_last(b, nowhere, &type), poa_b_constant(b, 0, &type), picked);
+      binary(b, POA_OP_gather, poa_b_reshape(b, x, &before), poa_b_reshape(b, number, &list));
+  poa_value nowhere = poa_b_reshape(b, binary(b, POA_OP_lt, wanted, zero), &list);
+  poa_type matrix = *type_of(b, picked);
+  poa_value zeros = poa_b_constant(b, 0, &matrix);
+  picked = poa_b_select(b, along(b, nowhere, 0, &matrix), zeros, picked);
   return poa_b_reshape(b, picked, &node->type);
 }
 

@@ -143,10 +143,11 @@ static bool find_scale(const extractor *x, poa_value value, poa_value *scale, in
   return false;
 }
 
-/* The side of a product that is a view of a parameter while the other is an activation; -1: none.
- */
+/* The side of a product or convolution that is a view of a parameter while the other is an
+ * activation; -1: none. */
 static int parameter_side(const extractor *x, const poa_node *node) {
-  for (int side = 0; side < 2 && node->op == POA_OP_dot; side++)
+  bool convolution = node->op == POA_OP_conv2d;
+  for (int side = convolution; side < 2 && (convolution || node->op == POA_OP_dot); side++)
     if (x->origin[node->operands[side]] >= 0 && !x->from_parameters[node->operands[1 - side]])
       return side;
   return -1;

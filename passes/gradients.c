@@ -358,10 +358,10 @@ static void gradient_window(const poa_gradient_site *s, poa_contribution *dx) {
   dx[0].value = part(s, poa_b_reshape(s->b, sum, &flat), axis, 0, extent);
 }
 
-/* y[i] = x[rows[i]], every row once or never: dx[j] = dy[back[j]] */
+/* y[.., i, ..] = x[.., rows[i], ..], each once or never: dx[.., j, ..] = dy[.., back[j], ..] */
 static void gradient_rearrange(const poa_gradient_site *s, poa_contribution *dx) {
   poa_value operands[] = {s->dy, s->x[2], s->x[1]};
-  dx[0].value = poa_b_node(s->b, POA_OP_rearrange, operands, 3, NULL, 0, NULL);
+  dx[0].value = poa_b_node(s->b, POA_OP_rearrange, operands, 3, s->node->attributes, 1, NULL);
 }
 
 /* y[i] = x[rows[i]]: dx = dy[i] added to row rows[i] of zeros */

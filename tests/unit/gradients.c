@@ -338,9 +338,10 @@ static poa_value case_window(fixture *f) {
   return poa_b_window(&f->b, x, f->variant % 2, size[f->variant], stride[f->variant]);
 }
 
-/* Rows two further down; the first two come from nowhere. */
+/* Two further on along an axis; the first two come from nowhere. */
 static poa_value case_rearrange(fixture *f) {
-  poa_value x = parameter(f, f->variant ? SHAPE(5) : SHAPE(5, 2, 3), -1, 1);
+  poa_type types[] = {SHAPE(5, 2, 3), SHAPE(5), SHAPE(3, 5, 2), SHAPE(3, 5)};
+  poa_value x = parameter(f, types[f->variant], -1, 1);
   poa_type down = SHAPE(7), up = SHAPE(5);
   down.dtype = up.dtype = POA_I32;
   poa_attribute axis = poa_attribute_int("axis", 0);
@@ -348,7 +349,8 @@ static poa_value case_rearrange(fixture *f) {
   poa_value j = poa_b_node(&f->b, POA_OP_iota, NULL, 0, &axis, 1, &up);
   poa_value operands[] = {x, binary(f, POA_OP_sub, i, constant(f, 2, i)),
                           binary(f, POA_OP_add, j, constant(f, 2, j))};
-  return poa_b_node(&f->b, POA_OP_rearrange, operands, 3, NULL, 0, NULL);
+  poa_attribute along = poa_attribute_int("axis", f->variant / 2);
+  return poa_b_node(&f->b, POA_OP_rearrange, operands, 3, &along, 1, NULL);
 }
 
 /* Strides, paddings (uneven ones too), groups, and images that the windows do not fill. */
@@ -474,7 +476,7 @@ static const struct {
     CASE(reduce_max, 7),  CASE(dot, 16),       CASE(reshape, 1),      CASE(transpose, 2),
     CASE(broadcast, 3),   CASE(slice, 1),      CASE(concat, 1),       CASE(gather, 2),
     CASE(scatter_add, 1), CASE(accumulate, 2), CASE(softmax, 2),      CASE(log_softmax, 2),
-    CASE(call, 1),        CASE(window, 6),     CASE(rearrange, 2),    CASE(conv2d, 9),
+    CASE(call, 1),        CASE(window, 6),     CASE(rearrange, 4),    CASE(conv2d, 9),
 };
 
 /* Protects every row of the gradient column of ops.def. */

@@ -101,7 +101,7 @@ static const char *const lines[POA_OP_COUNT] = {
     [POA_OP_scatter_add] = "%11 = scatter_add %0, %1, %6 : f32[4,8]",
     [POA_OP_accumulate] = "%11 = accumulate %0, %6 {start=[1,0]} : f32[4,8]",
     [POA_OP_window] = "%11 = window %3 {axis=0, size=3, stride=1} : f32[2,3,width]",
-    [POA_OP_rearrange] = "%11 = rearrange %0, %1, %7 : f32[3,8]",
+    [POA_OP_rearrange] = "%11 = rearrange %0, %1, %7 {axis=0} : f32[3,8]",
     [POA_OP_conv2d] = "%11 = conv2d %8, %9 {stride=[2,1], low=[1,0], high=[1,0], groups=2} : "
                       "f32[2,3,4,width]",
     [POA_OP_conv2d_input] = "%11 = conv2d_input %8, %10 {size=[5,4], stride=[1,1], low=[0,0], "
