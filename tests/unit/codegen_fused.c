@@ -259,6 +259,59 @@ Test(codegen_fused, attention) {
         3e-4);
 }
 
+/* A convolution and both its gradients, in a text of its own. */
+static void check_convolution(const char *x, const char *weight, const char *y, const char *form,
+                              const char *x_size, const char *weight_size) {
+  char text[4000];
+  snprintf(text, sizeof text,
+           "graph @f (%%x: f32%s, %%w: f32%s, %%dy: f32%s) {\n"
+           "%%x = input {name=\"x\"} : f32%s\n"
+           "%%w = input {name=\"w\"} : f32%s\n"
+           "%%dy = input {name=\"dy\"} : f32%s\n"
+           "%%y = conv2d %%x, %%w {%s} : f32%s\n"
+           "%%dx = conv2d_input %%dy, %%w {size=%s, %s} : f32%s\n"
+           "%%dw = conv2d_weight %%x, %%dy {size=%s, %s} : f32%s\n"
+           "%%o0 = output %%y {kind=\"result\", name=\"y\"} : f32%s\n"
+           "%%o1 = output %%dx {kind=\"result\", name=\"dx\"} : f32%s\n"
+           "%%o2 = output %%dw {kind=\"result\", name=\"dw\"} : f32%s\n}\n",
+           x, weight, y, x, weight, y, form, y, x_size, form, x, weight_size, form, weight, y, x,
+           weight);
+  check(text, 1e-4);
+}
+
+/* Protects windows as operands of products: strides, uneven padding, groups, one row, one pixel. */
+Test(codegen_fused, convolutions) {
+  check_convolution("[2,9,7,5]", "[3,3,5,18]", "[2,9,7,18]",
+                    "stride=[1,1], low=[1,1], high=[1,1], groups=1", "[9,7]", "[3,3]");
+  check_convolution("[3,10,9,4]", "[3,3,4,6]", "[3,5,5,6]",
+                    "stride=[2,2], low=[1,1], high=[1,1], groups=1", "[10,9]", "[3,3]");
+  check_convolution("[1,11,12,3]", "[5,4,3,33]", "[1,4,6,33]",
+                    "stride=[3,2], low=[2,1], high=[2,1], groups=1", "[11,12]", "[5,4]");
+  check_convolution("[2,6,6,8]", "[3,3,2,12]", "[2,6,6,12]",
+                    "stride=[1,1], low=[1,1], high=[1,1], groups=4", "[6,6]", "[3,3]");
+  check_convolution("[2,5,5,6]", "[1,1,6,3]", "[2,3,3,3]",
+                    "stride=[2,2], low=[0,0], high=[0,0], groups=1", "[5,5]", "[1,1]");
+  check_convolution("[2,5,5,6]", "[1,1,6,3]", "[2,5,5,3]",
+                    "stride=[1,1], low=[0,0], high=[0,0], groups=1", "[5,5]", "[1,1]");
+  check_convolution("[1,1,40,1]", "[1,5,1,1]", "[1,1,36,1]",
+                    "stride=[1,1], low=[0,0], high=[0,0], groups=1", "[1,40]", "[1,5]");
+}
+
+/* Protects windows that are reduced, and their gradient: overlapping, a border, channels last. */
+Test(codegen_fused, max_pool) {
+  check("graph @f (%x: f32[2,9,8,5], %dy: f32[2,4,3,5]) {\n"
+        "%x = input {name=\"x\"} : f32[2,9,8,5]\n"
+        "%dy = input {name=\"dy\"} : f32[2,4,3,5]\n"
+        "%a = window %x {axis=1, size=3, stride=2} : f32[2,4,3,8,5]\n"
+        "%b = window %a {axis=3, size=3, stride=2} : f32[2,4,3,3,3,5]\n"
+        "%y = reduce_max %b {axes=[2,4]} : f32[2,4,3,5]\n"
+        "%z = mul %y, %dy : f32[2,4,3,5]\n"
+        "%s = reduce_sum %z {axes=[0,1,2,3]} : f32[]\n"
+        "%o0 = output %y {kind=\"result\", name=\"y\"} : f32[2,4,3,5]\n"
+        "%o1 = output %s {kind=\"result\", name=\"s\"} : f32[]\n}\n",
+        1e-5);
+}
+
 /* Protects tokens put in front, positions added, rows taken out, and their gradients. */
 Test(codegen_fused, tokens) {
   check("graph @f (%x: f32[5,9,20], %c: f32[1,1,20], %p: f32[10,20], %rows45: i32[7]) {\n"
