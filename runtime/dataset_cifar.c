@@ -47,13 +47,14 @@ typedef struct split {
 } split;
 
 static poa_status make_room(split *s, int64_t count, poa_error *error) {
-  uint8_t *images = realloc(s->images, (size_t)(s->count + count) * IMAGE);
+  int64_t all = s->count + count;
+  uint8_t *images = realloc(s->images, (size_t)all * IMAGE);
   s->images = images ? images : s->images;
-  int32_t *labels = realloc(s->labels, (size_t)(s->count + count) * sizeof *labels);
+  int32_t *labels = realloc(s->labels, (size_t)all * sizeof *labels);
   s->labels = labels ? labels : s->labels;
-  return images && labels ? POA_OK
-                          : poa_fail(error, POA_NO_MEMORY, "no memory for %lld images",
-                                     (long long)(s->count + count));
+  return images && labels
+             ? POA_OK
+             : poa_fail(error, POA_NO_MEMORY, "no memory for %lld images", (long long)all);
 }
 
 static poa_status read_images(const cifar *kind, FILE *file, int64_t count, split *s,
@@ -83,16 +84,17 @@ static poa_status read_file(const cifar *kind, const char *path, split *s, poa_e
     return POA_IO;
   }
   poa_status status = POA_OK;
-  if (!S_ISREG(info.st_mode) || info.st_size == 0 || info.st_size % record)
+  int64_t count = info.st_size / record;
+  if (!S_ISREG(info.st_mode) || count < 1 || info.st_size % record)
     status = poa_fail(error, POA_BAD_INPUT,
                       "expected images of %lld bytes each as %s has them, found %lld bytes",
                       (long long)record, kind->name, (long long)info.st_size);
-  else if (info.st_size / record > INT32_MAX - s->count)
+  else if (count > INT32_MAX - s->count)
     status = poa_fail(error, POA_BAD_INPUT, "more than %d images", INT32_MAX);
   if (status == POA_OK)
-    status = make_room(s, info.st_size / record, error);
+    status = make_room(s, count, error);
   if (status == POA_OK)
-    status = read_images(kind, file, info.st_size / record, s, error);
+    status = read_images(kind, file, count, s, error);
   fclose(file);
   return status ? poa_context(error, "%s", path) : POA_OK;
 }

@@ -72,7 +72,7 @@ static poa_status load(const poa_file_images *f, const char *name, int least,
 
 /* Formats without a decoder are told by what reading one of them says. */
 static void note_foreign(poa_file_images *f) {
-  poa_loaded_images loaded;
+  poa_loaded_images loaded = {0};
   poa_error failure = {0};
   if (!f->list.foreign)
     return;
@@ -144,7 +144,7 @@ bool poa_file_images_get(poa_file_images *files, int64_t index, int least, poa_h
     image->pixels = (poa_pixels){kept->pixels, kept->channels, kept->height, kept->width};
     return true;
   }
-  poa_loaded_images loaded;
+  poa_loaded_images loaded = {0};
   poa_error failure = {0};
   if (load(files, files->list.names[index], least, &loaded, &failure)) {
     kept->unreadable = true;

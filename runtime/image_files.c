@@ -89,7 +89,7 @@ static void shrink(poa_loaded_images *images, int factor) {
   }
   images->height = height;
   images->width = width;
-  uint8_t *smaller = realloc(images->pixels, (size_t)(to - images->pixels));
+  uint8_t *smaller = realloc(images->pixels, (size_t)(to - images->pixels) + 1);
   images->pixels = smaller ? smaller : images->pixels;
 }
 
@@ -201,7 +201,7 @@ poa_status poa_images_load(const char *path, int least, poa_loaded_images *image
   contents c = {0};
   *images = (poa_loaded_images){0};
   poa_status status = open_contents(path, &c, error);
-  bool idx = status == POA_OK && is_idx(c.bytes, c.size);
+  bool idx = status == POA_OK && c.bytes && is_idx(c.bytes, c.size);
   if (status == POA_OK && !idx)
     status = decode(c.bytes, c.size, least, images, error);
   free_contents(&c);

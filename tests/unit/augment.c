@@ -169,8 +169,9 @@ Test(augment, colour) {
 Test(augment, colour_of_grey) {
   float values[4];
   poa_image image = {values, 1, 2};
-#define RAMP (values[0] = 0.1f, values[1] = 0.3f, values[2] = 0.5f, values[3] = 0.7f) /* mean 0.4  \
-                                                                                       */
+#define RAMP                                                                                       \
+  (values[0] = 0.1f, values[1] = 0.3f, values[2] = 0.5f, values[3] = 0.7f) /* mean 0.4             \
+                                                                            */
 #define EXPECT_GREY(a, b, c, d)                                                                    \
   cr_assert(fabsf(values[0] - (a)) < 1e-6 && fabsf(values[1] - (b)) < 1e-6 &&                      \
                 fabsf(values[2] - (c)) < 1e-6 && fabsf(values[3] - (d)) < 1e-6,                    \
