@@ -123,6 +123,10 @@ poa_status poa_fuse(poa_graph *graph, const poa_options *options, poa_error *err
   poa_fusion_settle(&f);
   poa_repeat_cheap(&f);
   poa_fusion_settle(&f);
+  poa_store_again(&f);
+  poa_fusion_settle(&f);
+  poa_repeat_cheap(&f);
+  poa_fusion_settle(&f);
   poa_drop_doubles(&f);
   poa_fusion_settle(&f);
   poa_place_assigns(&f);

@@ -77,6 +77,26 @@ poa_value poa_fusion_twin(poa_fusion *f, poa_value value) {
   return twin;
 }
 
+void poa_fusion_reorder(poa_fusion *f, const int *group, int groups) {
+  int count = f->kernel_count;
+  int *starts = poa_arena_alloc(f->scratch, ((size_t)groups + 1) * sizeof *starts);
+  int *position = poa_arena_alloc(f->scratch, (size_t)count * sizeof *position + 1);
+  for (int k = 0; k < count; k++)
+    starts[group[k] + 1]++;
+  for (int g = 0; g < groups; g++)
+    starts[g + 1] += starts[g];
+  for (int k = 0; k < count; k++)
+    position[k] = starts[group[k]]++;
+  poa_fused_kernel *old = poa_arena_alloc(f->scratch, (size_t)count * sizeof *old + 1);
+  if (count)
+    memcpy(old, f->kernels, (size_t)count * sizeof *old);
+  for (int k = 0; k < count; k++)
+    f->kernels[position[k]] = old[k];
+  for (uint32_t i = 0; i < f->count; i++)
+    if (f->nodes[i].kernel >= 0)
+      f->nodes[i].kernel = position[f->nodes[i].kernel];
+}
+
 static bool repeats_operand(const poa_fused_node *n, int operand) {
   for (int o = 0; o < operand; o++)
     if (n->operands[o] == n->operands[operand])

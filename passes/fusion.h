@@ -11,6 +11,7 @@
  *   form_kernels.c   a first kernel for every node, walking forwards
  *   merge_kernels.c  kernels that stand side by side or one behind the other become one
  *   repeat_cheap.c   values computed again by each kernel that wants them
+ *   store_again.c    values stored once more, near products that read them late
  *   drop_doubles.c   of equal values in a kernel one stays
  *   place_assigns.c  where parameters are written
  *   hoist_kernels.c  kernels that free memory run as soon as they can
@@ -87,6 +88,8 @@ poa_value poa_fusion_append(poa_fusion *f, const poa_node *node, const poa_value
 /* A new node that computes what `value` does, from the same operands, in no kernel yet. */
 poa_value poa_fusion_twin(poa_fusion *f, poa_value value);
 
+/* Sorts kernels by group, 0 .. groups - 1, those of one group in the order they had. */
+void poa_fusion_reorder(poa_fusion *f, const int *group, int groups);
 /* Drops nodes that are not live and kernels without nodes, sorts both and finds the users. */
 void poa_fusion_settle(poa_fusion *f);
 
@@ -120,6 +123,10 @@ void poa_hoist_kernels(poa_fusion *f);
 /* repeat_cheap.c */
 
 void poa_repeat_cheap(poa_fusion *f);
+
+/* store_again.c */
+
+void poa_store_again(poa_fusion *f);
 
 /* drop_doubles.c: of values that a kernel computes twice, and views that are equal, one
  * stays live. */

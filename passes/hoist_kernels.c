@@ -9,8 +9,6 @@
  *   kernel 11: dot %dz, ..                  ->   kernel 11: %db = reduce_sum %dz {axes=[0]}
  *   ..                                           kernel 12: dot %dz, ..
  *   kernel 90: %db = reduce_sum %dz {axes=[0]} */
-#include <string.h>
-
 #include "passes/fusion.h"
 #include "passes/strides.h"
 
@@ -71,27 +69,6 @@ static int last_needed(const poa_fusion *f, int kernel, const int *group) {
   return last;
 }
 
-/* Sorts kernels by group, those of one group in the order they had. */
-static void reorder(poa_fusion *f, const int *group) {
-  int count = f->kernel_count;
-  int *starts = poa_arena_alloc(f->scratch, ((size_t)count + 1) * sizeof *starts);
-  int *position = poa_arena_alloc(f->scratch, (size_t)count * sizeof *position + 1);
-  for (int k = 0; k < count; k++)
-    starts[group[k] + 1]++;
-  for (int k = 0; k < count; k++)
-    starts[k + 1] += starts[k];
-  for (int k = 0; k < count; k++)
-    position[k] = starts[group[k]]++;
-  poa_fused_kernel *old = poa_arena_alloc(f->scratch, (size_t)count * sizeof *old + 1);
-  if (count)
-    memcpy(old, f->kernels, (size_t)count * sizeof *old);
-  for (int k = 0; k < count; k++)
-    f->kernels[position[k]] = old[k];
-  for (uint32_t i = 0; i < f->count; i++)
-    if (f->nodes[i].kernel >= 0)
-      f->nodes[i].kernel = position[f->nodes[i].kernel];
-}
-
 void poa_hoist_kernels(poa_fusion *f) {
   int *group = poa_arena_alloc(f->scratch, (size_t)f->kernel_count * sizeof *group + 1);
   for (int k = 0; k < f->kernel_count; k++) {
@@ -101,5 +78,5 @@ void poa_hoist_kernels(poa_fusion *f) {
     int last = last_needed(f, k, group);
     group[k] = last >= 0 ? last : k;
   }
-  reorder(f, group);
+  poa_fusion_reorder(f, group, f->kernel_count);
 }

@@ -20,6 +20,7 @@ enum {
   MOST_WORK = 6,    /* operations per element, divisions and roots counting several */
   MOST_SOURCES = 2, /* stored values of full size read instead */
   MOST_KERNELS = 8, /* that get a twin */
+  MOST_COSTLY = 2,  /* kernels that compute a transcendental again */
   NEAR = 8,         /* kernels: holding a value for so much longer costs nothing */
 };
 
@@ -208,7 +209,7 @@ static price price_of(const repeat *rep, poa_value value, const readers *r) {
 static bool pays(const repeat *rep, poa_value value, const readers *r) {
   price sum = price_of(rep, value, r);
   bool costly = poa_op_is(poa_fused_op(rep->f, value)->op, POA_FLAG_COSTLY);
-  if (costly && r->own && (r->count > 1 || sum.held || sum.more_reads))
+  if (costly && r->own && (r->count > MOST_COSTLY || sum.held || sum.more_reads))
     return false;
   return sum.held <= poa_type_bytes(&poa_fused_op(rep->f, value)->type) &&
          sum.more_reads <= r->count + 1;
@@ -253,7 +254,8 @@ static void repeat_value(repeat *rep, poa_value value) {
   readers r = readers_of(f, value);
   if (r.memory || (!r.count && r.own))
     return;
-  bool wanted = rep->recipes[value].cheap || r.count == 1;
+  bool costly = poa_op_is(poa_fused_op(f, value)->op, POA_FLAG_COSTLY);
+  bool wanted = rep->recipes[value].cheap || r.count <= (costly ? MOST_COSTLY : 1);
   for (int i = 0; wanted && i < r.count; i++)
     wanted = takes(f, r.kernel[i], value);
   if (!wanted || !pays(rep, value, &r))
