@@ -20,7 +20,7 @@ trap 'rm -rf "$work"' EXIT
 # The sub-networks of the steps, as bench_step.py wants them: 128x4,64x3,..
 choices() {
   "$python" -c 'import json, sys
-print(",".join("x".join(str(n) for n in step["at"].values()) for step in json.load(sys.stdin)["steps"]))'
+print(",".join("x".join(str(n) for n in step["at"].values()) for step in json.load(sys.stdin)["timed_steps"]))'
 }
 
 # peer RECIPE POLICY CHOICES: whether threads that wait should spin depends on the BLAS library and on

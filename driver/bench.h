@@ -50,7 +50,24 @@ typedef struct poa_bench_result {
   double pass_seconds, compile_seconds;
   int64_t arena_bytes; /* the largest of the programs */
   int64_t parameter_bytes, resident_bytes;
+  /* From the start of a process to the end of its first step, less a later one: with no kernels
+   * on disk, and with all of them. Seconds. */
+  double cold, warm;
+  /* To compile a sub-network with another value of the first elastic name, and one of another value
+   * of the last, where the rest was compiled before; -1: there is no other value. Seconds. */
+  double new_first, new_last;
+  int64_t kernel_count; /* different kernels of the programs */
 } poa_bench_result;
+
+/* bench_start.c */
+
+/* Starts this program twice to run a first step at `point` ("" for a single network): without
+ * kernels on disk and with those of the first time. Whole seconds from the start of the process. */
+poa_status poa_bench_first_steps(const poa_flags *flags, const char *point, poa_arena *arena,
+                                 double *cold, double *warm, poa_error *error);
+/* Compiles sub-networks from the middle of the lattice without kernels on disk; see new_first. */
+poa_status poa_bench_new_points(const poa_flags *flags, double *new_first, double *new_last,
+                                poa_error *error);
 
 /* bench_report.c */
 void poa_bench_print(const poa_bench_result *result);

@@ -34,6 +34,16 @@ static void print_summary(const poa_bench_result *r) {
          "resident at most\n",
          (double)r->arena_bytes / MEBIBYTE, (double)r->parameter_bytes / MEBIBYTE,
          (double)r->resident_bytes / MEBIBYTE);
+  printf(
+      "start     %.2f s until the first step with nothing compiled, %.2f s with kernels on disk\n",
+      r->cold, r->warm);
+  if (r->new_first >= 0)
+    printf("          %.0f ms to compile for another value of %s", 1e3 * r->new_first,
+           r->lattice->name[0].name);
+  if (r->new_first >= 0 && r->new_last >= 0)
+    printf(", %.0f ms for one of the last elastic name", 1e3 * r->new_last);
+  if (r->new_first >= 0)
+    putchar('\n');
 }
 
 static void print_rows(const poa_bench_result *r, const char *title, const poa_bench_row *rows,
@@ -81,7 +91,7 @@ static json_t *point_json(const poa_lattice *lattice, const poa_point *point) {
 
 static void add_steps(json_t *root, const poa_bench_result *r) {
   json_t *list = json_array();
-  json_object_set_new(root, "steps", list);
+  json_object_set_new(root, "timed_steps", list);
   for (int64_t i = 0; i < r->step_count; i++) {
     json_t *step = json_object();
     json_object_set_new(step, "at", point_json(r->lattice, &r->steps[i].point));
@@ -99,6 +109,28 @@ static void add_steps(json_t *root, const poa_bench_result *r) {
   json_object_set_new(root, "gflops", json_real(r->gflops));
   json_object_set_new(root, "peak_gflops", json_real(r->peak_gflops));
   json_object_set_new(root, "share_of_peak", json_real(r->gflops / r->peak_gflops));
+}
+
+static json_t *milliseconds(double seconds) {
+  return seconds < 0 ? json_null() : json_real(1e3 * seconds);
+}
+
+/* The figures that most readers want, without structure. */
+static void add_figures(json_t *root, const poa_bench_result *r) {
+  json_object_set_new(root, "precision", json_string("fp32"));
+  json_object_set_new(root, "steps", json_integer(r->step_count));
+  json_object_set_new(root, "step_s", json_real(r->median));
+  json_object_set_new(root, "model_gflop", json_real(r->mean_flops * 1e-9));
+  json_object_set_new(root, "mfu", json_real(r->gflops / r->peak_gflops));
+  json_object_set_new(root, "planned_peak_bytes",
+                      json_integer(r->arena_bytes + r->parameter_bytes));
+  json_object_set_new(root, "rss_peak_bytes", json_integer(r->resident_bytes));
+  json_object_set_new(root, "cold_s", json_real(r->cold));
+  json_object_set_new(root, "warm_s", json_real(r->warm));
+  json_object_set_new(root, "new_width_ms", milliseconds(r->new_first));
+  json_object_set_new(root, "new_depth_ms", milliseconds(r->new_last));
+  json_object_set_new(root, "kernels", json_integer(r->kernel_count));
+  json_object_set_new(root, "kernels_compiled", json_integer(r->kernels.compiled));
 }
 
 static void add_compilation(json_t *root, const poa_bench_result *r) {
@@ -151,6 +183,7 @@ poa_status poa_bench_print_json(const poa_bench_result *r, poa_error *error) {
   json_object_set_new(root, "cpu", json_string(r->cpu));
   json_object_set_new(root, "lanes", json_integer(r->lanes));
   json_object_set_new(root, "threads", json_integer(r->threads));
+  add_figures(root, r);
   add_steps(root, r);
   add_compilation(root, r);
   add_profile(root, r);

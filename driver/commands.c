@@ -80,10 +80,16 @@ const poa_command poa_commands[] = {
      "The constants of the case's `config` replace the model's of the same names. Inputs, weights\n"
      "and optimizer state come from the case; losses, targets, features, gradients and updated\n"
      "weights are compared. Exit status 1 if any deviates by more than its limit.\n"},
-    {"bench", poa_bench, "set,steps,threads,seed,cpu,cache,no-cache,plugin,json,at", 1, 1,
-     "poa bench MODEL [--threads N] [--steps N] [--json]", "times training steps on made-up images",
+    {"bench", poa_bench, "set,steps,threads,seed,cpu,cache,no-cache,plugin,json,at,first-step", 1,
+     1, "poa bench MODEL [--threads N] [--steps N] [--json]",
+     "times training steps on made-up images",
      "Draws sub-networks as training does. Prints step time, GFLOP/s, the share of the fp32 peak\n"
-     "measured in the same run, time per kernel family, compile time and memory.\n"},
+     "measured in the same run, time per kernel family, compile time and memory; then what "
+     "starting\n"
+     "costs: from the start of a process to the end of its first step, less a later one, without "
+     "and\n"
+     "with kernels on disk (--first-step is what the processes started for that run), and what a\n"
+     "new value of the first and of the last elastic name takes to compile.\n"},
 };
 const int poa_command_count = sizeof poa_commands / sizeof *poa_commands;
 

@@ -25,7 +25,8 @@ typedef struct poa_flags {
   poa_texts points;                           /* every --at; `at` is the last */
   int64_t steps, threads, seed, every, limit; /* -1: not given */
   double scale;                               /* 1 if not given */
-  bool check, resume, print_after_all, all, knn, json, list, quiet, verify, probes, no_cache;
+  bool check, first_step, resume, print_after_all, all, knn, json, list, quiet, verify, probes,
+      no_cache;
   bool multiversion, with_images, weights_external;
 } poa_flags;
 

@@ -26,6 +26,8 @@ static const poa_flag_row table[] = {
     {"entry", POA_FLAG_TEXT, FIELD(entry), 0, "NAME",
      "an entry of the description (default: step; of compile: features)"},
     {"every", POA_FLAG_COUNT, FIELD(every), 1, "N", "write a checkpoint every N steps"},
+    {"first-step", POA_FLAG_SWITCH, FIELD(first_step), 0, NULL,
+     "run one step and print the monotonic clock's time after it"},
     {"from", POA_FLAG_TEXT, FIELD(from), 0, "SET", "the parameter set to take (default: teacher)"},
     {"init", POA_FLAG_TEXT, FIELD(init), 0, "FILE",
      "start from these weights, a safetensors file with timm's or DINOv2's names"},

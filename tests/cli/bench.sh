@@ -26,7 +26,8 @@ check() {
 
 "${bench[@]}" --steps 3 --json >out.json
 for key in model cpu threads steps step_seconds median mean_flops gflops peak_gflops \
-  share_of_peak compile pass_seconds kernel_seconds programs profile families labels memory; do
+  share_of_peak step_s mfu model_gflop planned_peak_bytes rss_peak_bytes cold_s warm_s new_width_ms new_depth_ms \
+  kernels precision timed_steps compile pass_seconds kernel_seconds programs profile families labels memory; do
   grep -q "\"$key\":" out.json || { echo "the JSON lacks '$key'" >&2; exit 1; }
 done
 check "$(value threads) == 2 && $(value median) > 0 && $(value min) <= $(value median)"
