@@ -46,7 +46,7 @@ table() {
   local versions
   versions=$("$python" -c 'import torch; print(f"PyTorch {torch.__version__}")')
   echo "$(awk -F': ' '/model name/ {print $2; exit}' /proc/cpuinfo), $threads threads; $versions${PEER_FLAGS:+ ($PEER_FLAGS)}."
-  echo "Medians of $rounds rounds in turn, each the median of $steps steps; in brackets how many times longer than poa."
+  echo "Medians of $rounds rounds in turn, each of $steps steps; in brackets how many times longer than poa."
   echo
   "$python" - "$work" "$rounds" "$@" <<'END'
 import json, statistics, sys
