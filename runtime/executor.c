@@ -5,11 +5,13 @@
 #include <stdlib.h>
 
 #include "runtime/memory_block.h"
+#include "runtime/tile_shares.h"
 
 struct poa_executor {
   int threads;
   const poa_plugins *plugins;
   poa_memory_block arena;
+  poa_tile_share *shares; /* one per thread */
 };
 
 typedef struct prepared_launch {
@@ -38,12 +40,20 @@ poa_status poa_executor_create(poa_executor **executor, int threads, const poa_p
     return poa_fail(error, POA_NO_MEMORY, "out of memory for the executor");
   (*executor)->threads = threads > 0 ? threads : omp_get_max_threads();
   (*executor)->plugins = plugins;
-  return POA_OK;
+  size_t bytes = (size_t)(*executor)->threads * sizeof *(*executor)->shares;
+  (*executor)->shares = aligned_alloc(sizeof *(*executor)->shares, bytes);
+  if ((*executor)->shares)
+    return POA_OK;
+  poa_executor_free(*executor);
+  *executor = NULL;
+  return poa_fail(error, POA_NO_MEMORY, "out of memory for the executor");
 }
 
 void poa_executor_free(poa_executor *executor) {
-  if (executor)
-    poa_memory_block_free(&executor->arena);
+  if (!executor)
+    return;
+  poa_memory_block_free(&executor->arena);
+  free(executor->shares);
   free(executor);
 }
 
@@ -202,34 +212,16 @@ void poa_prepared_free(poa_prepared *prepared) {
 
 /* The step */
 
-typedef struct team_place {
-  int thread, threads;
-  int odd; /* the thread that takes the next odd tile; alike on all threads */
-} team_place;
-
-/* Runs this thread's share. Tiles left over after an equal split go to the threads in turn,
- * continued from launch to launch, so that many launches of one tile load all threads. */
-static void run_share(const poa_plan_launch *launch, void *const *buffers, team_place *place) {
-  int64_t each = launch->tiles / place->threads;
-  int64_t left = launch->tiles % place->threads;
-  int64_t rank = (place->thread - place->odd + place->threads) % place->threads;
-  int64_t first = rank * each + (rank < left ? rank : left);
-  int64_t last = first + each + (rank < left ? 1 : 0);
-  if (first < last)
-    launch->kernel(buffers, first, last);
-  place->odd = (int)((place->odd + left) % place->threads);
-}
-
 /* Runs one launch on this thread. An external call is thread 0's; as its function knows
  * nothing of the plan's barriers, it gets one on either side. */
-static void run_launch(const poa_plan_launch *launch, const prepared_launch *prepared,
-                       team_place *place) {
+static void run_launch(const poa_plan_launch *launch, int number, const prepared_launch *prepared,
+                       poa_team_place *place) {
   if (launch->barrier || launch->external) {
 #pragma omp barrier
     place->odd = 0;
   }
   if (!launch->external) {
-    run_share(launch, prepared->buffers, place);
+    poa_run_tiles(launch, number, prepared->buffers, place);
     return;
   }
   if (place->thread == 0)
@@ -237,11 +229,11 @@ static void run_launch(const poa_plan_launch *launch, const prepared_launch *pre
 #pragma omp barrier
 }
 
-static void run_timed(const poa_plan_launch *launch, const prepared_launch *prepared,
-                      team_place *place, double *seconds) {
+static void run_timed(const poa_plan_launch *launch, int number, const prepared_launch *prepared,
+                      poa_team_place *place, double *seconds) {
 #pragma omp barrier
   double start = omp_get_wtime();
-  run_launch(launch, prepared, place);
+  run_launch(launch, number, prepared, place);
 #pragma omp barrier
   if (place->thread == 0)
     *seconds = omp_get_wtime() - start;
@@ -251,15 +243,18 @@ void poa_executor_run(poa_executor *executor, poa_prepared *prepared, double *se
   const poa_plan *plan = prepared->plan;
   if (prepared->resolved_arena != executor->arena.data)
     resolve_buffers(prepared); /* a later plan made the arena grow */
+  poa_tile_shares_reset(executor->shares, executor->threads);
 #pragma omp parallel num_threads(executor->threads)
   {
     /* the team may be smaller than asked for: OMP_THREAD_LIMIT, OMP_DYNAMIC */
-    team_place place = {.thread = omp_get_thread_num(), .threads = omp_get_num_threads()};
+    poa_team_place place = {.thread = omp_get_thread_num(),
+                            .threads = omp_get_num_threads(),
+                            .shares = executor->shares};
     for (int i = 0; i < plan->launch_count; i++) {
       if (seconds)
-        run_timed(&plan->launches[i], &prepared->launches[i], &place, &seconds[i]);
+        run_timed(&plan->launches[i], i, &prepared->launches[i], &place, &seconds[i]);
       else
-        run_launch(&plan->launches[i], &prepared->launches[i], &place);
+        run_launch(&plan->launches[i], i, &prepared->launches[i], &place);
     }
   }
 }

@@ -1,7 +1,9 @@
 /* executor.c: the executor on hand-made kernels. */
 #include <criterion/criterion.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "runtime/executor.h"
 
@@ -19,6 +21,15 @@ static void sum_all(void *const *buffers, int64_t first, int64_t last) {
     for (int i = 0; i < 64; i++)
       total += in[i];
     ((int32_t *)buffers[1])[tile] = total;
+  }
+}
+
+/* Writes who computed each tile; whoever gets tile 0 is held up there. */
+static void sign_tiles(void *const *buffers, int64_t first, int64_t last) {
+  for (int64_t tile = first; tile < last; tile++) {
+    if (tile == 0)
+      nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    ((int32_t *)buffers[0])[tile] = omp_get_thread_num() + 1;
   }
 }
 
@@ -105,6 +116,28 @@ Test(executor, barrier_orders_launches) {
     for (int i = 0; i < 64; i++)
       cr_assert_eq(sums[i], 64);
   }
+  poa_prepared_free(prepared);
+  poa_executor_free(executor);
+}
+
+/* Protects: a thread that is held up keeps no more than the tiles it has taken; the others do the
+ * rest of its share. */
+Test(executor, tiles_of_a_late_thread_are_taken) {
+  enum { TILES = 64 };
+  poa_plan_buffer buffer = arena(0, TILES * 4);
+  poa_plan_launch launches[] = {launch(sign_tiles, &buffer, 1, TILES, false)};
+  poa_plan plan = {
+      .entry = "step", .arena_bytes = TILES * 4, .launch_count = 1, .launches = launches};
+  poa_executor *executor = create(2);
+  poa_prepared *prepared = prepare(executor, &plan, NULL);
+  poa_executor_run(executor, prepared, NULL);
+  const int32_t *signed_by = poa_prepared_pointer(prepared, buffer);
+  int others = 0;
+  for (int i = 0; i < TILES; i++) {
+    cr_assert(signed_by[i] != 0, "tile %d was left out", i);
+    others += signed_by[i] != signed_by[0];
+  }
+  cr_expect_gt(others, TILES / 2 + TILES / 8);
   poa_prepared_free(prepared);
   poa_executor_free(executor);
 }
