@@ -13,6 +13,11 @@ make_run
 grep -q 'differ from the elastic network' sub.log || fail "no proof"
 "$poa" extract run --all all | tee all.log | grep -c 'differ' | grep -qx 4 || fail "not all four points"
 cmp sub.safetensors "all/width=8,depth=1.safetensors" || fail "the same point, twice, differs"
+mkdir temporary
+TMPDIR=$PWD/temporary "$poa" extract run --check >check.log
+grep -qx '4 sub-networks, .* kernels compiled, .* from disk' check.log || fail "--check: $(tail -1 check.log)"
+[[ -z $(ls temporary) ]] || fail "--check left something"
+refuse 'leave out --at' "$poa" extract run --check --at width=8
 "$poa" extract run --from student --at width=8 -o student.safetensors >/dev/null
 cmp -s student.safetensors "all/width=8,depth=2.safetensors" && fail "student and teacher are the same"
 for key in '"model":' '"point":"width=8,depth=1"' '"source":"run teacher, step 4"' '"normalization":"0.28'; do
