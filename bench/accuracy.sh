@@ -27,7 +27,7 @@ for i in range(6):
 
 knn() {
   "$poa" eval "$1" --data "$data" --at "$2" --json |
-    python3 -c 'import json, sys; print(f"{100 * json.load(sys.stdin)[0][\"knn\"]:.2f}")'
+    python3 -c 'import json, sys; print("%.2f" % (100 * json.load(sys.stdin)[0]["knn"]))'
 }
 
 # train RECIPE OUT FLAGS..: training alone, without the evaluation at its end.
