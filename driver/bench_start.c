@@ -4,17 +4,14 @@
  * The first step is timed from outside. `poa bench` starts itself with --first-step, once with an
  * empty folder for kernels and once with what that left; the child says the time on the monotonic
  * clock, which all processes share, when its first step is over. */
-#include <dirent.h>
 #include <errno.h>
-#include <spawn.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "driver/bench.h"
+#include "driver/child.h"
 #include "driver/session.h"
+#include "driver/temporary_folder.h"
 #include "runtime/clock.h"
 
 enum { MOST_WORDS = 2 * POA_MAX_OVERRIDES + 20 };
@@ -53,17 +50,7 @@ static poa_status run_child(const command_line *line, double *number, poa_error 
   FILE *said = tmpfile();
   if (!said)
     return poa_fail(error, POA_IO, "no temporary file: %s", strerror(errno));
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, fileno(said), STDOUT_FILENO);
-  pid_t child;
-  int status = 0;
-  /* posix_spawn takes no const, and changes nothing. */
-  int code = posix_spawn(&child, "/proc/self/exe", &actions, NULL,
-                         (char *const *)(uintptr_t)line->words, environ);
-  posix_spawn_file_actions_destroy(&actions);
-  while (code == 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-    ;
+  int status, code = poa_child_run("/proc/self/exe", line->words, said, false, &status);
   rewind(said);
   bool read = code == 0 && status == 0 && fscanf(said, "%lf", number) == 1;
   fclose(said);
@@ -72,32 +59,20 @@ static poa_status run_child(const command_line *line, double *number, poa_error 
                          code ? strerror(code) : "see above");
 }
 
-static void remove_folder(const char *folder) {
-  DIR *open = opendir(folder);
-  for (struct dirent *entry; open && (entry = readdir(open));)
-    if (*entry->d_name != '.')
-      unlinkat(dirfd(open), entry->d_name, 0);
-  if (open)
-    closedir(open);
-  rmdir(folder);
-}
-
 poa_status poa_bench_first_steps(const poa_flags *flags, const char *point, poa_arena *arena,
                                  double *cold, double *warm, poa_error *error) {
-  const char *base = getenv("TMPDIR");
-  char *folder = poa_arena_format(arena, "%s/poa-XXXXXX", base && *base ? base : "/tmp");
-  if (!mkdtemp(folder))
-    return poa_fail(error, POA_IO, "cannot make a temporary folder '%s': %s", folder,
-                    strerror(errno));
+  const char *folder;
+  poa_status status = poa_make_temporary_folder(arena, &folder, error);
+  if (status)
+    return status;
   command_line line = first_step_of(flags, point, folder, arena);
   double *const results[] = {cold, warm};
-  poa_status status = POA_OK;
   for (int i = 0; i < 2 && status == POA_OK; i++) {
     double start = poa_seconds(), end = 0;
     status = run_child(&line, &end, error);
     *results[i] = end - start;
   }
-  remove_folder(folder);
+  poa_remove_temporary_folder(folder);
   return status;
 }
 

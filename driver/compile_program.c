@@ -18,8 +18,8 @@
 #include "driver/link.h"
 #include "driver/steps.h"
 #include "driver/subnetwork.h"
+#include "driver/temporary_folder.h"
 #include "program/training_report.h"
-#include "runtime/file_order.h"
 #include "runtime/safetensors.h"
 
 #define FEATURES "features"
@@ -156,12 +156,8 @@ static poa_status write_weights(const poa_compilation *c, const poa_plan *plan, 
     tensors[i] = (poa_file_tensor){.name = poa_arena_text(c->arena, key),
                                    .dtype = POA_TENSOR_F32,
                                    .shape = p->shape,
+                                   .order = p->order,
                                    .data = (const char *)weights + p->offset};
-    if (!poa_is_reordered(&p->order))
-      continue;
-    float *file = poa_arena_alloc(c->arena, (size_t)poa_plan_elements(p->shape) * sizeof *file + 1);
-    poa_to_file_order(&p->order, p->shape, tensors[i].data, file);
-    tensors[i].data = file;
   }
   poa_metadata metadata[] = {{"model", c->deployments[0].flags.arguments[0]},
                              {"version", POA_VERSION}};
@@ -241,13 +237,12 @@ static poa_status build(poa_compilation *c, const poa_program *program, const ch
 
 static poa_status build_in_temporary_folder(poa_compilation *c, const poa_program *program,
                                             poa_error *error) {
-  const char *base = getenv("TMPDIR");
-  char *folder = poa_arena_format(c->arena, "%s/poa-XXXXXX", base && *base ? base : "/tmp");
-  if (!mkdtemp(folder))
-    return poa_fail(error, POA_IO, "cannot make a temporary folder '%s': %s", folder,
-                    strerror(errno));
-  poa_status status = build(c, program, folder, error);
-  rmdir(folder);
+  const char *folder;
+  poa_status status = poa_make_temporary_folder(c->arena, &folder, error);
+  if (status)
+    return status;
+  status = build(c, program, folder, error);
+  poa_remove_temporary_folder(folder);
   return status;
 }
 

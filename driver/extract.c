@@ -15,6 +15,7 @@
 #include "driver/deployment.h"
 #include "driver/forward.h"
 #include "driver/kernels.h"
+#include "driver/temporary_folder.h"
 #include "program/features_ends.h"
 #include "runtime/checkpoint.h"
 #include "runtime/file_order.h"
@@ -49,8 +50,12 @@ static poa_status open_tools(extractor *x, poa_error *error) {
 
 /* Writing */
 
-static poa_file_tensor file_tensor(const poa_plain_parameter *plain, const float *values) {
-  poa_file_tensor tensor = {.name = plain->name, .dtype = POA_TENSOR_F32, .data = values};
+static poa_file_tensor file_tensor(const poa_plain_parameter *plain, const int64_t *file_axes,
+                                   const float *values) {
+  poa_file_tensor tensor = {.name = plain->name,
+                            .dtype = POA_TENSOR_F32,
+                            .order = poa_order_of_axes(file_axes, plain->type.rank),
+                            .data = values};
   tensor.shape.rank = plain->file_type.rank;
   for (int i = 0; i < tensor.shape.rank; i++)
     tensor.shape.dim[i] = plain->file_type.dim[i].value;
@@ -94,15 +99,7 @@ static poa_status write_file(extractor *x, const poa_extraction *extraction, con
     float *values =
         poa_arena_alloc(x->scratch, (size_t)poa_type_elements(plain->type) * sizeof *values);
     status = poa_deployment_plain_values(&x->deployment, extraction, i, values, error);
-    tensors[i] = file_tensor(plain, values);
-    poa_file_order order =
-        poa_order_of_axes(extraction->elastic[plain->source].file_axes, plain->type.rank);
-    if (status || !poa_is_reordered(&order))
-      continue;
-    float *file =
-        poa_arena_alloc(x->scratch, (size_t)poa_type_elements(plain->type) * sizeof *file + 1);
-    poa_to_file_order(&order, tensors[i].shape, values, file);
-    tensors[i].data = file;
+    tensors[i] = file_tensor(plain, extraction->elastic[plain->source].file_axes, values);
   }
   int count = describe(x, extraction, point, metadata);
   return status ? status
@@ -295,9 +292,9 @@ static void report_kernels(const extractor *x) {
 
 static poa_status extract_all(extractor *x, poa_error *error) {
   const poa_lattice *lattice = poa_model_lattice(x->deployment.model);
-  const char *folder = x->flags->all_to, *temporary = getenv("TMPDIR");
+  const char *folder = x->flags->all_to;
   if (x->flags->check)
-    folder = temporary && *temporary ? temporary : "/tmp";
+    folder = poa_temporary_base();
   else if (mkdir(folder, 0777) != 0 && errno != EEXIST)
     return poa_fail(error, POA_IO, "cannot make the folder '%s': %s", folder, strerror(errno));
   poa_status status = POA_OK;

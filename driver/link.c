@@ -2,14 +2,13 @@
 #include "driver/link.h"
 
 #include <errno.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
+#include "driver/child.h"
 
 enum { SHOWN = 1200 }; /* characters of the linker's own message */
 
@@ -86,22 +85,11 @@ poa_status poa_linker_run(const char *linker, const char *const *arguments, poa_
   FILE *said = tmpfile();
   if (!said)
     return poa_fail(error, POA_IO, "no temporary file: %s", strerror(errno));
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, fileno(said), STDERR_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, fileno(said), STDOUT_FILENO);
-  pid_t child;
-  /* posix_spawn takes no const, and changes nothing. */
-  int code =
-      posix_spawnp(&child, linker, &actions, NULL, (char *const *)(uintptr_t)arguments, environ);
-  posix_spawn_file_actions_destroy(&actions);
-  int status = 0;
+  int status, code = poa_child_run(linker, arguments, said, true, &status);
   poa_status result = POA_OK;
   if (code != 0)
     result = poa_fail(error, POA_IO, "cannot run the linker '%s': %s", linker, strerror(code));
-  while (code == 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-    ;
-  if (code == 0 && status != 0)
+  else if (status != 0)
     result = fail_with(said, linker, status, error);
   fclose(said);
   return result;

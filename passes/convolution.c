@@ -108,12 +108,25 @@ static poa_value multiply(poa_build *b, poa_value a, poa_value x, bool ta, int j
   return poa_b_product(b, a, x, (poa_dot_form){ta, false, 1, joined, joined});
 }
 
-/* Whether every window is one element and each element one window: rows as they are. */
-static bool is_pointwise(const poa_build *b, poa_value weight, const convolution *v) {
+/* Whether every window is one element and each element one window, so that the product is one of
+ * pixels as they are. `taps`: the first extents of the weight. */
+static bool is_pointwise(const convolution *v, const poa_extent *taps) {
   bool plain = v->groups == 1;
   for (int i = 0; i < 2; i++)
-    plain &= extent(b, weight, i) == 1 && v->stride[i] == 1;
+    plain &= taps[i].value == 1 && v->stride[i] == 1;
   return plain;
+}
+
+/* [b, h, w, c] -> [b * h * w, c] */
+static poa_value pixels(poa_build *b, poa_value x) {
+  int64_t channels = extent(b, x, 3);
+  return RESHAPE(b, x, poa_type_elements(*type_of(b, x)) / channels, channels);
+}
+
+static poa_value multiply_pixels(poa_build *b, const poa_node *node, poa_value x, poa_value weight,
+                                 bool turned) {
+  poa_value y = poa_b_dot(b, pixels(b, x), weight_matrix(b, weight, 1), false, turned, 1);
+  return poa_b_reshape(b, y, &node->type);
 }
 
 /* y of an input that is padded already. */
@@ -129,12 +142,8 @@ static poa_value convolve(poa_build *b, poa_value x, poa_value matrix, int64_t k
 
 static poa_value expand_forward(poa_build *b, const poa_node *node, poa_value x, poa_value weight) {
   convolution v = convolution_of(node);
-  if (is_pointwise(b, weight, &v)) {
-    int64_t in = extent(b, x, 3), rows = poa_type_elements(*type_of(b, x)) / in;
-    poa_value y =
-        poa_b_dot(b, RESHAPE(b, x, rows, in), weight_matrix(b, weight, 1), false, false, 1);
-    return poa_b_reshape(b, y, &node->type);
-  }
+  if (is_pointwise(&v, type_of(b, weight)->dim))
+    return multiply_pixels(b, node, x, weight, false);
   return convolve(b, pad(b, x, v.low, v.high), weight_matrix(b, weight, v.groups),
                   extent(b, weight, 0), extent(b, weight, 1), v.stride, v.groups);
 }
@@ -146,9 +155,8 @@ static poa_value expand_weight(poa_build *b, const poa_node *node, poa_value x, 
   for (int i = 0; i < 4; i++)
     extents[i] = node->type.dim[i].value;
   poa_value matrix = group_columns(b, dy, rows, v.groups), dw;
-  bool pointwise = extents[0] == 1 && extents[1] == 1 && v.stride[0] == 1 && v.stride[1] == 1;
-  if (pointwise && v.groups == 1) {
-    dw = poa_b_dot(b, RESHAPE(b, x, rows, extents[2]), matrix, true, false, 1);
+  if (is_pointwise(&v, node->type.dim)) {
+    dw = poa_b_dot(b, pixels(b, x), matrix, true, false, 1);
   } else {
     x = pad(b, x, v.low, v.high);
     dw = multiply(b, windows(b, x, extents[0], extents[1], v.stride, v.groups), matrix, true, 3);
@@ -247,12 +255,8 @@ static poa_value interleave(poa_build *b, const poa_value *parts, const int64_t 
 
 static poa_value expand_input(poa_build *b, const poa_node *node, poa_value dy, poa_value weight) {
   convolution v = convolution_of(node);
-  if (is_pointwise(b, weight, &v)) {
-    int64_t out = extent(b, dy, 3), rows = poa_type_elements(*type_of(b, dy)) / out;
-    poa_value dx =
-        poa_b_dot(b, RESHAPE(b, dy, rows, out), weight_matrix(b, weight, 1), false, true, 1);
-    return poa_b_reshape(b, dx, &node->type);
-  }
+  if (is_pointwise(&v, type_of(b, weight)->dim))
+    return multiply_pixels(b, node, dy, weight, true);
   residues axes[2];
   int64_t low[2], high[2];
   for (int i = 0; i < 2; i++) {

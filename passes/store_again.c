@@ -50,6 +50,15 @@ static int kernel_of(const again *a, const product *p) {
   return poa_fused(a->f, p->dot)->kernel;
 }
 
+static bool add_product(again *a, poa_value dot, int operand, const poa_value *views, int count) {
+  if (a->count == MOST_PRODUCTS)
+    return false;
+  product *p = &a->products[a->count++];
+  *p = (product){.dot = dot, .operand = operand, .count = count, .host = POA_FUSED_NONE};
+  memcpy(p->views, views, (size_t)count * sizeof *views);
+  return true;
+}
+
 /* Collects the far products that read `value`. False: something else does from far, or too many. */
 static bool find_products(again *a, poa_value value, int own, poa_value *views, int count) {
   const poa_fused_node *n = poa_fused(a->f, value);
@@ -66,14 +75,11 @@ static bool find_products(again *a, poa_value value, int own, poa_value *views, 
     }
     if (reader->kernel <= own + FAR)
       continue;
-    if (reader->node->op != POA_OP_dot || a->count == MOST_PRODUCTS)
+    if (reader->node->op != POA_OP_dot)
       return false;
-    product *p = &a->products[a->count++];
-    *p = (product){.dot = user,
-                   .operand = reader->operands[0] == value ? 0 : 1,
-                   .count = count,
-                   .host = POA_FUSED_NONE};
-    memcpy(p->views, views, (size_t)count * sizeof *views);
+    for (int o = 0; o < 2; o++)
+      if (reader->operands[o] == value && !add_product(a, user, o, views, count))
+        return false;
   }
   return true;
 }

@@ -45,28 +45,22 @@ static poa_status write_tensors(const char *path, const poa_file_tensor *tensors
 poa_status poa_checkpoint_save(const char *path, const poa_parameter_store *store,
                                const poa_checkpoint_info *info, poa_error *error) {
   const poa_plan *plan = poa_parameter_store_plan(store);
-  size_t count = (size_t)plan->parameter_count;
-  poa_file_tensor *tensors = calloc(count + 1, sizeof *tensors);
-  float **copies = (float **)calloc(count + 1, sizeof *copies);
-  bool complete = tensors && copies;
+  poa_file_tensor *tensors = calloc((size_t)plan->parameter_count + 1, sizeof *tensors);
+  bool complete = tensors;
   for (int i = 0; complete && i < plan->parameter_count; i++) {
     const poa_plan_parameter *parameter = &plan->parameters[i];
-    tensors[i] = (poa_file_tensor){
-        .name = parameter_key(parameter),
-        .dtype = POA_TENSOR_F32,
-        .shape = parameter->shape,
-        .data = poa_values_for_file(&parameter->order, parameter->shape,
-                                    poa_parameter_store_values(store, parameter), &copies[i])};
-    complete = tensors[i].name && tensors[i].data;
+    tensors[i] = (poa_file_tensor){.name = parameter_key(parameter),
+                                   .dtype = POA_TENSOR_F32,
+                                   .shape = parameter->shape,
+                                   .order = parameter->order,
+                                   .data = poa_parameter_store_values(store, parameter)};
+    complete = tensors[i].name;
   }
   poa_status status = complete
                           ? write_tensors(path, tensors, plan->parameter_count, info, error)
                           : poa_fail(error, POA_NO_MEMORY, "out of memory while saving '%s'", path);
   for (int i = 0; tensors && i < plan->parameter_count; i++)
     free((char *)(uintptr_t)tensors[i].name);
-  for (int i = 0; copies && i < plan->parameter_count; i++)
-    free(copies[i]);
-  free((void *)copies);
   free(tensors);
   return status;
 }

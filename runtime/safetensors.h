@@ -29,7 +29,8 @@ typedef struct poa_file_tensor {
   const char *name;
   poa_tensor_dtype dtype;
   poa_plan_shape shape;
-  const void *data; /* elements, row-major; of a read file, possibly misaligned */
+  poa_file_order order; /* memory's, of f32 data that is to be written (file_order.h) */
+  const void *data;     /* elements, row-major; of a read file, possibly misaligned */
 } poa_file_tensor;
 
 typedef struct poa_metadata {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "runtime/atomic_file.h"
+#include "runtime/file_order.h"
 #include "runtime/safetensors.h"
 
 enum { LENGTH_BYTES = 8, HEADER_ALIGNMENT = 8 };
@@ -103,6 +104,18 @@ static poa_status write_header(poa_atomic_file **file, const char *text, poa_err
   return status == POA_OK ? poa_atomic_file_write(file, spaces, padding, error) : status;
 }
 
+static poa_status write_tensor(poa_atomic_file **file, const poa_file_tensor *tensor,
+                               poa_error *error) {
+  float *copy;
+  const void *data = poa_values_for_file(&tensor->order, tensor->shape, tensor->data, &copy);
+  size_t bytes = (size_t)data_bytes(tensor);
+  poa_status status = data || bytes == 0
+                          ? poa_atomic_file_write(file, data, bytes, error)
+                          : poa_fail(error, POA_NO_MEMORY, "no memory to write '%s'", tensor->name);
+  free(copy);
+  return status;
+}
+
 static poa_status write_content(const char *path, const file_content *content, poa_error *error) {
   char *text = header_text(content);
   if (!text)
@@ -113,8 +126,7 @@ static poa_status write_content(const char *path, const file_content *content, p
     status = write_header(&file, text, error);
   free(text);
   for (int i = 0; status == POA_OK && i < content->tensor_count; i++)
-    status = poa_atomic_file_write(&file, content->tensors[i]->data,
-                                   (size_t)data_bytes(content->tensors[i]), error);
+    status = write_tensor(&file, content->tensors[i], error);
   return status == POA_OK ? poa_atomic_file_commit(&file, error) : status;
 }
 

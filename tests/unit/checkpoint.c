@@ -140,7 +140,8 @@ Test(checkpoint, misfits_change_nothing) {
 /* Protects: another number type is refused on loading, where a conversion would lose bits. */
 Test(checkpoint, wrong_dtype) {
   const double value[4] = {0};
-  const poa_file_tensor tensor = {"center", POA_TENSOR_F64, {2, {1, 4}}, value};
+  const poa_file_tensor tensor = {
+      .name = "center", .dtype = POA_TENSOR_F64, .shape = {2, {1, 4}}, .data = value};
   const poa_plan small = {
       .entry = "step", .parameter_bytes = 256, .parameter_count = 1, .parameters = &parameters[3]};
   poa_error error = {0};

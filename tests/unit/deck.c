@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "runtime/deck.h"
-#include "runtime/safetensors.h"
+#include "unit/recorded_choices.h"
 
 static poa_deck *create(int count, const poa_deck_axis *axes, double select_scale) {
   poa_error error = {0};
@@ -15,43 +15,19 @@ static poa_deck *create(int count, const poa_deck_axis *axes, double select_scal
   return deck;
 }
 
-/* Compares a deck, entry by entry, with a recorded list, whose last row is the maximal point. */
-static void compare(poa_deck *deck, const char *name, int width) {
-  poa_error error = {0};
-  poa_safetensors *file;
-  cr_assert_eq(
-      poa_safetensors_open(&file, POA_GOLDEN_DIR "/ops/elastic_choices.safetensors", &error),
-      POA_OK, "%s", error.message);
-  const poa_file_tensor *tensor = poa_safetensors_find(file, name);
-  int32_t *rows = calloc((size_t)poa_plan_elements(tensor->shape), sizeof *rows);
-  cr_assert_eq(poa_tensor_to_i32(tensor, rows, &error), POA_OK, "%s", error.message);
-  cr_assert_eq(poa_deck_size(deck), tensor->shape.dim[0] - 1);
-  int64_t values[8];
-  for (int64_t i = 0; i <= poa_deck_size(deck); i++) {
-    poa_deck_point(
-        deck, i < poa_deck_size(deck) ? poa_deck_entry(deck, i) : poa_deck_point_count(deck) - 1,
-        values);
-    for (int j = 0; j < width; j++)
-      cr_assert_eq(values[j], rows[i * width + j], "%s row %d", name, (int)i);
-  }
-  free(rows);
-  poa_safetensors_close(file);
-  poa_deck_free(deck);
-}
-
 /* Protects: the deck is the list that the method's reference code deals from, for each kind of
  * lattice: two names; a name and a group of names that count as one axis. */
 Test(deck, recorded_lists) {
   const poa_deck_axis two[] = {{384, 1024, 64, 0, false}, {12, 24, 1, 0, false}};
-  compare(create(2, two, 3), "networks.vit", 2);
+  expect_recorded(create(2, two, 3), "networks.vit", 2);
   const poa_deck_axis short_two[] = {{96, 128, 16, 0, false}, {6, 18, 1, 0, false}};
-  compare(create(2, short_two, 2), "networks.swin", 2);
+  expect_recorded(create(2, short_two, 2), "networks.swin", 2);
   const poa_deck_axis grouped[] = {{0, 2, 1, 0, true},
                                    {3, 3, 1, 7, false},
                                    {4, 5, 1, 7, false},
                                    {6, 8, 1, 7, false},
                                    {3, 3, 1, 7, false}};
-  compare(create(5, grouped, 2), "networks.resnet", 5);
+  expect_recorded(create(5, grouped, 2), "networks.resnet", 5);
 }
 
 /* Protects: each pass deals every entry once; the order changes from pass to pass and seed to seed;

@@ -49,9 +49,9 @@ Test(initial_weights, taken) {
   uint16_t ones[12];
   for (int i = 0; i < 12; i++)
     ones[i] = 0x3f80; /* 1 as bfloat16 */
-  const poa_file_tensor tensors[] = {{"backbone.net.bias", POA_TENSOR_F32, {1, {3}}, bias},
-                                     {"backbone.net.w", POA_TENSOR_BF16, {2, {6, 2}}, ones},
-                                     {"classifier", POA_TENSOR_F32, {1, {3}}, bias}};
+  const poa_file_tensor tensors[] = {{"backbone.net.bias", POA_TENSOR_F32, {1, {3}}, .data = bias},
+                                     {"backbone.net.w", POA_TENSOR_BF16, {2, {6, 2}}, .data = ones},
+                                     {"classifier", POA_TENSOR_F32, {1, {3}}, .data = bias}};
   poa_error error = {0};
   cr_assert_eq(poa_safetensors_write(path, 3, tensors, 0, NULL, NULL), POA_OK);
   cr_expect_eq(poa_take_initial_weights(store, path, &error), POA_OK, "%s", error.message);
@@ -70,11 +70,14 @@ Test(initial_weights, refused) {
     poa_file_tensor tensors[2];
     const char *expected;
   } rows[] = {
-      {{{"net.bias", POA_TENSOR_F32, {1, {3}}, bias}, {"x", POA_TENSOR_F32, {1, {3}}, bias}},
+      {{{"net.bias", POA_TENSOR_F32, {1, {3}}, .data = bias},
+        {"x", POA_TENSOR_F32, {1, {3}}, .data = bias}},
        "lacks 'net.w'"},
-      {{{"net.bias", POA_TENSOR_F32, {1, {3}}, bias}, {"net.w", POA_TENSOR_F32, {1, {3}}, bias}},
+      {{{"net.bias", POA_TENSOR_F32, {1, {3}}, .data = bias},
+        {"net.w", POA_TENSOR_F32, {1, {3}}, .data = bias}},
        "'net.w' is [3], and in the largest network of this model [6,2]"},
-      {{{"x", POA_TENSOR_F32, {1, {3}}, bias}, {"y", POA_TENSOR_F32, {1, {3}}, bias}},
+      {{{"x", POA_TENSOR_F32, {1, {3}}, .data = bias},
+        {"y", POA_TENSOR_F32, {1, {3}}, .data = bias}},
        "has none of the model's parameters, such as 'net.w': it has 'x'"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -1,10 +1,9 @@
 /* recipes.c: the paper's recipes: which sub-networks there are, and how often each is trained. */
 #include <criterion/criterion.h>
-#include <stdlib.h>
 
 #include "frontend/model.h"
 #include "program/sampling.h"
-#include "runtime/safetensors.h"
+#include "unit/recorded_choices.h"
 
 static poa_model *load(const char *recipe, const char *override) {
   poa_model_options options = {.path = recipe,
@@ -32,32 +31,13 @@ Test(recipes, lattices_of_the_paper) {
   expect_size(POA_MODELS_DIR "/resnet152.poa", 465);
 }
 
-/* Compares the deck that a recipe deals from with a recorded list, whose last row is the largest
- * network. */
 static void expect_deck(const char *recipe, const char *override, const char *name) {
   poa_model *model = load(recipe, override);
   const poa_lattice *lattice = poa_model_lattice(model);
   poa_error error = {0};
   poa_deck *deck;
-  poa_safetensors *file;
   cr_assert_eq(poa_sampling_deck(lattice, &deck, &error), POA_OK, "%s", error.message);
-  cr_assert_eq(
-      poa_safetensors_open(&file, POA_GOLDEN_DIR "/ops/elastic_choices.safetensors", &error),
-      POA_OK, "%s", error.message);
-  const poa_file_tensor *tensor = poa_safetensors_find(file, name);
-  int32_t *rows = calloc((size_t)poa_plan_elements(tensor->shape), sizeof *rows);
-  cr_assert_eq(poa_tensor_to_i32(tensor, rows, &error), POA_OK, "%s", error.message);
-  cr_assert_eq(poa_deck_size(deck), tensor->shape.dim[0] - 1, "%s", recipe);
-  cr_assert_eq(lattice->count, tensor->shape.dim[1], "%s", recipe);
-  for (int64_t i = 0; i < poa_deck_size(deck); i++) {
-    int64_t values[POA_MAX_ELASTIC];
-    poa_deck_point(deck, poa_deck_entry(deck, i), values);
-    for (int j = 0; j < lattice->count; j++)
-      cr_assert_eq(values[j], rows[i * lattice->count + j], "%s row %d", recipe, (int)i);
-  }
-  free(rows);
-  poa_safetensors_close(file);
-  poa_deck_free(deck);
+  expect_recorded(deck, name, lattice->count);
   poa_model_free(model);
 }
 

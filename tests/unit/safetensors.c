@@ -193,11 +193,11 @@ Test(safetensors, conversions) {
   float floats[8];
   int32_t integers[8];
   uint8_t booleans[8];
-  poa_file_tensor f16 = {"h", POA_TENSOR_F16, {1, {8}}, halves};
-  poa_file_tensor bf16 = {"b", POA_TENSOR_BF16, {1, {2}}, brains};
-  poa_file_tensor i64 = {"i", POA_TENSOR_I64, {1, {2}}, large};
-  poa_file_tensor f64 = {"d", POA_TENSOR_F64, {0, {0}}, doubles};
-  poa_file_tensor u8 = {"u", POA_TENSOR_U8, {1, {3}}, bytes};
+  poa_file_tensor f16 = {"h", POA_TENSOR_F16, {1, {8}}, .data = halves};
+  poa_file_tensor bf16 = {"b", POA_TENSOR_BF16, {1, {2}}, .data = brains};
+  poa_file_tensor i64 = {"i", POA_TENSOR_I64, {1, {2}}, .data = large};
+  poa_file_tensor f64 = {"d", POA_TENSOR_F64, {0, {0}}, .data = doubles};
+  poa_file_tensor u8 = {"u", POA_TENSOR_U8, {1, {3}}, .data = bytes};
   poa_tensor_to_f32(&f16, floats);
   for (int i = 0; i < 7; i++)
     cr_expect_eq(floats[i], from_halves[i], "half %d", i);
@@ -224,9 +224,9 @@ Test(safetensors, conversions) {
 static const float weights[] = {1, -2, 3.5f, 0, 5, 6};
 static const uint8_t mask[] = {1, 0, 1};
 static const poa_file_tensor tensors[] = {
-    {"mask", POA_TENSOR_BOOL, {1, {3}}, mask},
-    {"w \"quoted\"", POA_TENSOR_F32, {2, {2, 3}}, weights},
-    {"b", POA_TENSOR_F32, {0, {0}}, weights},
+    {"mask", POA_TENSOR_BOOL, {1, {3}}, .data = mask},
+    {"w \"quoted\"", POA_TENSOR_F32, {2, {2, 3}}, .data = weights},
+    {"b", POA_TENSOR_F32, {0, {0}}, .data = weights},
 };
 static const poa_metadata metadata[] = {{"step", "10"}, {"note", "line\nbreak \xc3\xa9"}};
 
@@ -265,7 +265,7 @@ Test(safetensors, round_trip_and_deterministic_bytes) {
 /* Protects: names that would make an unreadable file are refused, and nothing is written. */
 Test(safetensors, writer_refuses_repeated_names) {
   poa_error error = {0};
-  const poa_file_tensor twice[] = {tensors[0], {"mask", POA_TENSOR_F32, {0, {0}}, weights}};
+  const poa_file_tensor twice[] = {tensors[0], {"mask", POA_TENSOR_F32, {0, {0}}, .data = weights}};
   cr_expect_eq(poa_safetensors_write(path, 2, twice, 0, NULL, &error), POA_BAD_INPUT);
   cr_expect(strstr(error.message, "two tensors are called 'mask'"), "%s", error.message);
   error = (poa_error){0};
