@@ -18,6 +18,8 @@ typedef poa_status (*poa_pass)(poa_graph *graph, const poa_options *options, poa
 poa_status poa_specialize(poa_graph *graph, const poa_options *options, poa_error *error);
 /* extract.c: a sub-network becomes a plain network with parameters of its own; see extract.h */
 poa_status poa_extract(poa_graph *graph, const poa_options *options, poa_error *error);
+/* cut_rows.c: rows that nobody reads are not computed */
+poa_status poa_cut_rows(poa_graph *graph, const poa_options *options, poa_error *error);
 /* differentiate.c, gradients.c: reverse mode; gradient and detach nodes go */
 poa_status poa_differentiate(poa_graph *graph, const poa_options *options, poa_error *error);
 /* expand.c: composite ops and mixed reductions become plain ones */

@@ -9,6 +9,7 @@
 const poa_pipeline_row poa_pipeline[] = {
     {"specialize", poa_specialize, "binds the elastic names to a point of the lattice", NULL},
     {"extract", poa_extract, "cuts out a plain network with parameters of its own", NULL},
+    {"cut_rows", poa_cut_rows, "computes only the rows that are read", NULL},
     {"differentiate", poa_differentiate, "writes gradients out as a backward sweep", NULL},
     {"expand", poa_expand, "composite ops and mixed reductions become plain ones", NULL},
     {"simplify", poa_simplify, "folds constants, merges equal nodes, algebra, dead code", NULL},
@@ -23,7 +24,8 @@ const int poa_pipeline_count = sizeof poa_pipeline / sizeof *poa_pipeline;
  * transposes are flags of products, whose gradients then need none; and after expand, to
  * share what forward and backward both compute. */
 static const char *const default_order[] = {
-    "specialize", "simplify", "differentiate", "expand", "simplify", "fuse", "layout", "schedule",
+    "specialize", "simplify", "cut_rows", "differentiate", "expand",
+    "simplify",   "fuse",     "layout",   "schedule",
 };
 enum { DEFAULT_COUNT = sizeof default_order / sizeof *default_order };
 
