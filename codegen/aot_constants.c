@@ -51,7 +51,7 @@ static size_t put_external(poa_image *image, const poa_plan_external *external) 
 
 static size_t put_launches(poa_image *image, const poa_plan *plan, const char *const *symbols) {
   size_t count = (size_t)plan->launch_count, size = sizeof(poa_plan_launch);
-  array_pointers p = allocate(count, 5);
+  array_pointers p = allocate(count, 6);
   for (size_t i = 0; i < count && p.pointer; i++) {
     const poa_plan_launch *launch = &plan->launches[i];
     size_t buffers =
@@ -63,6 +63,7 @@ static size_t put_launches(poa_image *image, const poa_plan *plan, const char *c
     add(&p, i, size, offsetof(poa_plan_launch, buffers), buffers);
     add(&p, i, size, offsetof(poa_plan_launch, label), poa_image_put_text(image, launch->label));
     add(&p, i, size, offsetof(poa_plan_launch, family), poa_image_put_text(image, launch->family));
+    add(&p, i, size, offsetof(poa_plan_launch, branch), poa_image_put_text(image, launch->branch));
     add(&p, i, size, offsetof(poa_plan_launch, kernel), POA_NO_PLACE);
     p.pointer[p.count - 1].symbol = symbols[i];
   }

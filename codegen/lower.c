@@ -213,6 +213,31 @@ static poa_status lower_external(const lowering *l, const poa_kernel *k, poa_pla
 
 /* Launches. */
 
+/* What a use takes of memory: an axis of stride 0 shows the same elements again and again, and so
+ * do windows, of which the span is all there is. Read and written counts twice. */
+static int64_t use_bytes(const poa_use *use) {
+  int64_t elements = 1;
+  for (int a = 0; a < use->rank; a++)
+    if (use->stride[a] != 0)
+      elements *= use->extent[a];
+  int64_t touched = elements < use->span ? elements : use->span;
+  return touched * bytes_of(use->dtype) * (use->read + use->written);
+}
+
+/* A kernel belongs to the branch of its product, if it has one, else of its last node. */
+static const char *branch_of(const lowering *l, int number) {
+  const char *branch = NULL;
+  for (uint32_t v = l->first[number]; v < l->end[number]; v++) {
+    const poa_node *node = poa_node_of(l->graph, v);
+    if (node->kernel != number)
+      continue;
+    branch = node->location.branch;
+    if (node->op == POA_OP_dot)
+      break;
+  }
+  return branch;
+}
+
 static poa_status lower_kernel(const lowering *l, int number, int *local) {
   poa_kernel *k = &l->kernels[number];
   poa_plan_launch *launch = &l->out->launches[number];
@@ -224,7 +249,12 @@ static poa_status lower_kernel(const lowering *l, int number, int *local) {
   for (int i = 0; i < k->use_count; i++)
     if (buffer_of(l, &k->uses[i], &buffers[i]))
       return POA_UNSUPPORTED;
-  *launch = (poa_plan_launch){.buffer_count = k->use_count, .buffers = buffers, .flops = k->flops};
+  *launch = (poa_plan_launch){.buffer_count = k->use_count,
+                              .buffers = buffers,
+                              .branch = branch_of(l, number),
+                              .flops = k->flops};
+  for (int i = 0; i < k->use_count; i++)
+    launch->bytes += use_bytes(&k->uses[i]);
   switch (k->kind) {
   case POA_KERNEL_GEMM:
     request_gemm(l, k, launch, request);

@@ -2,7 +2,8 @@
  * from the deck, images prepared beside the step.
  *
  *   compile every sub-network that the steps need; one step of each to warm up;
- *   the timed steps; one more, launch by launch; the peak, before and after. */
+ *   the timed steps, with the peak right before and after; one more, launch by launch; what
+ *   starting costs; the model's FLOPs. */
 #include "driver/bench.h"
 
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <time.h>
 
 #include "codegen/peak.h"
+#include "driver/products.h"
 #include "driver/session.h"
 #include "program/sampling.h"
 #include "runtime/clock.h"
@@ -54,11 +56,19 @@ static poa_status choose_points(bench *b) {
   return status;
 }
 
+static double plan_flops(const poa_plan *plan) {
+  double flops = 0;
+  for (int i = 0; i < plan->launch_count; i++)
+    flops += plan->launches[i].flops;
+  return flops;
+}
+
 static void note_program(bench *b, poa_program_at *program, double seconds) {
   poa_bench_result *r = &b->result;
   b->distinct[r->program_count] = program;
   r->programs[r->program_count++] = (poa_bench_program){.point = program->point,
                                                         .launches = program->plan->launch_count,
+                                                        .run = plan_flops(program->plan),
                                                         .pass_seconds = program->pass_seconds,
                                                         .seconds = seconds};
   r->pass_seconds += program->pass_seconds;
@@ -68,18 +78,12 @@ static void note_program(bench *b, poa_program_at *program, double seconds) {
   r->parameter_bytes = program->plan->parameter_bytes;
 }
 
-static double plan_flops(const poa_plan *plan) {
-  double flops = 0;
-  for (int i = 0; i < plan->launch_count; i++)
-    flops += plan->launches[i].flops;
-  return flops;
-}
-
-static bool is_known(const bench *b, const poa_program_at *program) {
+/* NULL: not compiled before. */
+static poa_bench_program *find_program(const bench *b, const poa_program_at *program) {
   for (int64_t i = 0; i < b->result.program_count; i++)
     if (b->distinct[i] == program)
-      return true;
-  return false;
+      return &b->result.programs[i];
+  return NULL;
 }
 
 static poa_status compile_programs(bench *b) {
@@ -89,13 +93,30 @@ static poa_status compile_programs(bench *b) {
     if (poa_supernet_program(&b->session.net, "step", &step->point, false, &b->program_of[i],
                              b->error))
       return b->error->status;
-    if (!is_known(b, b->program_of[i]))
+    if (!find_program(b, b->program_of[i]))
       note_program(b, b->program_of[i], poa_seconds() - start);
-    step->flops = plan_flops(b->program_of[i]->plan);
   }
   b->result.kernels = poa_kernel_library_statistics(b->session.library);
   b->result.kernel_count = b->result.kernels.compiled + b->result.kernels.from_disk;
   return POA_OK;
+}
+
+/* What the description asks for; an arena of its own, as large as a graph before simplify. */
+static poa_status count_flops(bench *b) {
+  poa_bench_result *r = &b->result;
+  poa_arena *scratch = poa_arena_create();
+  poa_status status =
+      scratch ? POA_OK : poa_fail(b->error, POA_NO_MEMORY, "no memory to count products");
+  for (int64_t i = 0; i < r->program_count && status == POA_OK; i++)
+    status = poa_model_flops(b->session.model, "step", &r->programs[i].point, scratch,
+                             &r->programs[i].flops, b->error);
+  poa_arena_free(scratch);
+  for (int64_t i = 0; i < r->step_count && status == POA_OK; i++) {
+    const poa_bench_program *program = find_program(b, b->program_of[i]);
+    r->steps[i].flops = program->flops;
+    r->steps[i].run = program->run;
+  }
+  return status;
 }
 
 /* Pointers into the arena are final once all are prepared. */
@@ -171,21 +192,38 @@ static int compare_doubles(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+static void sort(double *values, int64_t count) {
+  qsort(values, (size_t)count, sizeof *values, compare_doubles);
+}
+
+/* Below which a share of the sorted values lies, between two of them in proportion. */
+static double quantile(const double *sorted, int64_t count, double share) {
+  double at = share * (double)(count - 1);
+  int64_t below = (int64_t)at, above = below + 1 < count ? below + 1 : below;
+  return sorted[below] + (at - (double)below) * (sorted[above] - sorted[below]);
+}
+
 static void summarize(bench *b) {
   poa_bench_result *r = &b->result;
   int64_t n = r->step_count;
-  double *sorted = allocate(b, n, sizeof *sorted), flops = 0, seconds = 0;
+  double *seconds = allocate(b, n, sizeof *seconds), *flops = allocate(b, n, sizeof *flops);
+  double *run = allocate(b, n, sizeof *run);
   for (int64_t i = 0; i < n; i++) {
-    sorted[i] = r->steps[i].seconds;
-    seconds += r->steps[i].seconds;
-    flops += r->steps[i].flops;
+    seconds[i] = r->steps[i].seconds;
+    flops[i] = r->steps[i].flops;
+    run[i] = r->steps[i].run;
   }
-  qsort(sorted, (size_t)n, sizeof *sorted, compare_doubles);
-  r->median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
-  r->shortest = sorted[0];
-  r->longest = sorted[n - 1];
-  r->mean_flops = flops / (double)n;
-  r->gflops = flops / seconds * 1e-9;
+  sort(seconds, n);
+  sort(flops, n);
+  sort(run, n);
+  r->shortest = seconds[0];
+  r->lower = quantile(seconds, n, 0.25);
+  r->median = quantile(seconds, n, 0.5);
+  r->upper = quantile(seconds, n, 0.75);
+  r->longest = seconds[n - 1];
+  r->model_flops = quantile(flops, n, 0.5);
+  r->run_flops = quantile(run, n, 0.5);
+  r->mfu = r->model_flops * 1e-9 / (r->median * r->peak_gflops);
 }
 
 static poa_status time_steps(bench *b) {
@@ -196,7 +234,6 @@ static poa_status time_steps(bench *b) {
       return b->error->status;
     step->seconds = poa_seconds() - start;
   }
-  summarize(b);
   return POA_OK;
 }
 
@@ -222,12 +259,17 @@ static int merge_rows(poa_bench_row *rows, int count) {
       rows[merged - 1].launches += row.launches;
       rows[merged - 1].seconds += row.seconds;
       rows[merged - 1].flops += row.flops;
+      rows[merged - 1].bytes += row.bytes;
     } else {
       rows[merged++] = row;
     }
   }
   qsort(rows, (size_t)merged, sizeof *rows, by_falling_time);
   return merged;
+}
+
+static poa_bench_row launch_row(const poa_plan_launch *launch, const char *name, double seconds) {
+  return (poa_bench_row){name, 1, seconds, launch->flops, (double)launch->bytes};
 }
 
 static poa_status profile_step(bench *b) {
@@ -239,14 +281,18 @@ static poa_status profile_step(bench *b) {
     return b->error->status;
   r->profiled = program->point;
   r->families = allocate(b, plan->launch_count, sizeof *r->families);
+  r->branches = allocate(b, plan->launch_count, sizeof *r->branches);
   r->labels = allocate(b, plan->launch_count, sizeof *r->labels);
   for (int i = 0; i < plan->launch_count; i++) {
     const poa_plan_launch *launch = &plan->launches[i];
-    r->families[i] = (poa_bench_row){launch->family, 1, seconds[i], launch->flops};
-    r->labels[i] = (poa_bench_row){launch->label, 1, seconds[i], launch->flops};
+    const char *branch = launch->branch ? launch->branch : plan->entry;
+    r->families[i] = launch_row(launch, launch->family, seconds[i]);
+    r->branches[i] = launch_row(launch, branch, seconds[i]);
+    r->labels[i] = launch_row(launch, launch->label, seconds[i]);
     r->profiled_seconds += seconds[i];
   }
   r->family_count = merge_rows(r->families, plan->launch_count);
+  r->branch_count = merge_rows(r->branches, plan->launch_count);
   r->label_count = merge_rows(r->labels, plan->launch_count);
   return POA_OK;
 }
@@ -293,13 +339,14 @@ static poa_status run_first_step(bench *b) {
 
 static poa_status measure(bench *b) {
   poa_status (*const stages[])(bench *) = {
-      choose_points, compile_programs, prepare_programs, open_feeder,  measure_peak,
-      warm_up,       time_steps,       measure_peak,     profile_step, measure_starts};
+      choose_points, compile_programs, prepare_programs, open_feeder,    warm_up,    measure_peak,
+      time_steps,    measure_peak,     profile_step,     measure_starts, count_flops};
   for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
     poa_status status = stages[i](b);
     if (status)
       return status;
   }
+  summarize(b);
   if (b->flags->json)
     return poa_bench_print_json(&b->result, b->error);
   poa_bench_print(&b->result);

@@ -10,22 +10,24 @@ typedef struct poa_bench_step {
   poa_point point;
   double seconds; /* of the whole: inputs and computation */
   double waited;  /* of these, for images */
-  double flops;   /* two per multiply-add of its matrix products */
+  double flops;   /* of the matrix products that the description asks for (products.h) */
+  double run;     /* of those that are run */
 } poa_bench_step;
 
 /* A compiled sub-network. */
 typedef struct poa_bench_program {
   poa_point point;
   int launches;
+  double flops, run;   /* as of a step */
   double pass_seconds; /* from description to scheduled graph */
   double seconds;      /* from description to machine code, passes and all */
 } poa_bench_program;
 
-/* Launches of one family, or of one label, in a step that was timed launch by launch. */
+/* Launches of one family, branch or label in a step that was timed launch by launch. */
 typedef struct poa_bench_row {
   const char *name;
   int launches;
-  double seconds, flops;
+  double seconds, flops, bytes; /* flops: of products that are run; bytes: as plan.h counts them */
 } poa_bench_row;
 
 #define POA_BENCH_LABELS 15
@@ -37,16 +39,18 @@ typedef struct poa_bench_result {
   int64_t step_count, program_count;
   poa_bench_step *steps;
   poa_bench_program *programs;
-  double median, shortest, longest; /* of the steps, seconds */
-  double mean_flops;                /* of a step */
-  double gflops;                    /* all flops over all seconds */
-  double peak_gflops;               /* of fp32 multiply-adds on as many threads */
+  /* Of the steps, seconds; a quarter of them take less than `lower`, a quarter more than `upper`.
+   */
+  double median, shortest, longest, lower, upper;
+  double model_flops, run_flops; /* medians of the steps */
+  double peak_gflops;            /* of fp32 multiply-adds on as many threads */
+  double mfu;                    /* model_flops / (median * peak) */
   /* One more step, launch by launch; rows by falling time. */
   poa_point profiled;
   double profiled_seconds; /* the sum over its launches */
-  int family_count, label_count;
-  poa_bench_row *families, *labels; /* the first POA_BENCH_LABELS of the labels */
-  poa_kernel_statistics kernels;    /* all programs, the peak's kernel not among them */
+  int family_count, branch_count, label_count;
+  poa_bench_row *families, *branches, *labels; /* the first POA_BENCH_LABELS of the labels */
+  poa_kernel_statistics kernels;               /* all programs, the peak's kernel not among them */
   double pass_seconds, compile_seconds;
   int64_t arena_bytes; /* the largest of the programs */
   int64_t parameter_bytes, resident_bytes;

@@ -10,21 +10,26 @@
 
 static void print_steps(const poa_bench_result *r) {
   printf("\n  step  %-28s  %9s  %9s  %9s  %9s\n", "sub-network", "seconds", "waited", "GFLOP",
-         "GFLOP/s");
+         "run");
   for (int64_t i = 0; i < r->step_count; i++) {
     const poa_bench_step *s = &r->steps[i];
     char point[256];
     poa_point_print(r->lattice, &s->point, point, sizeof point);
-    printf("  %4lld  %-28s  %9.4f  %9.4f  %9.2f  %9.1f\n", (long long)i, point, s->seconds,
-           s->waited, s->flops * 1e-9, s->flops / s->seconds * 1e-9);
+    printf("  %4lld  %-28s  %9.4f  %9.4f  %9.2f  %9.2f\n", (long long)i, point, s->seconds,
+           s->waited, s->flops * 1e-9, s->run * 1e-9);
   }
 }
 
 static void print_summary(const poa_bench_result *r) {
-  printf("\nstep      %.4f s median, %.4f shortest, %.4f longest of %lld\n", r->median, r->shortest,
-         r->longest, (long long)r->step_count);
-  printf("products  %.2f GFLOP a step, %.1f GFLOP/s over whole steps: %.1f %% of the peak, %.1f\n",
-         r->mean_flops * 1e-9, r->gflops, 100 * r->gflops / r->peak_gflops, r->peak_gflops);
+  printf(
+      "\nstep      %.4f s median of %lld; %.4f shortest, half of them %.4f to %.4f, %.4f longest\n",
+      r->median, (long long)r->step_count, r->shortest, r->lower, r->upper, r->longest);
+  printf(
+      "products  %.2f GFLOP that the description asks for, %.1f GFLOP/s: %.1f %% of the fp32 peak, "
+      "%.1f\n",
+      r->model_flops * 1e-9, r->model_flops * 1e-9 / r->median, 100 * r->mfu, r->peak_gflops);
+  printf("          %.2f GFLOP that are run, %.1f GFLOP/s\n", r->run_flops * 1e-9,
+         r->run_flops * 1e-9 / r->median);
   printf("compiled  %lld sub-network%s in %.2f s, of which passes %.2f s and kernels %.2f s: %lld "
          "compiled, %lld from disk, %lld from memory\n",
          (long long)r->program_count, r->program_count == 1 ? "" : "s", r->compile_seconds,
@@ -48,8 +53,8 @@ static void print_summary(const poa_bench_result *r) {
 
 static void print_rows(const poa_bench_result *r, const char *title, const poa_bench_row *rows,
                        int count) {
-  printf("\n  %9s  %6s  %8s  %9s  %6s  %s\n", "seconds", "share", "launches", "GFLOP/s", "peak",
-         title);
+  printf("\n  %9s  %6s  %8s  %9s  %6s  %8s  %6s  %s\n", "seconds", "share", "launches", "GFLOP/s",
+         "peak", "MB", "GB/s", title);
   for (int i = 0; i < count; i++) {
     const poa_bench_row *row = &rows[i];
     printf("  %9.5f  %5.1f%%  %8d", row->seconds, 100 * row->seconds / r->profiled_seconds,
@@ -59,7 +64,7 @@ static void print_rows(const poa_bench_result *r, const char *title, const poa_b
       printf("  %9.1f  %5.1f%%", gflops, 100 * gflops / r->peak_gflops);
     else
       printf("  %9s  %6s", "", "");
-    printf("  %s\n", row->name);
+    printf("  %8.1f  %6.1f  %s\n", row->bytes * 1e-6, row->bytes / row->seconds * 1e-9, row->name);
   }
 }
 
@@ -77,6 +82,7 @@ void poa_bench_print(const poa_bench_result *r) {
   printf("\none more step%s%s, launch by launch: %.4f s\n", *point ? " at " : "", point,
          r->profiled_seconds);
   print_rows(r, "family", r->families, r->family_count);
+  print_rows(r, "branch", r->branches, r->branch_count);
   print_rows(r, "label", r->labels, shown_labels(r));
 }
 
@@ -98,17 +104,16 @@ static void add_steps(json_t *root, const poa_bench_result *r) {
     json_object_set_new(step, "seconds", json_real(r->steps[i].seconds));
     json_object_set_new(step, "waited", json_real(r->steps[i].waited));
     json_object_set_new(step, "flops", json_real(r->steps[i].flops));
+    json_object_set_new(step, "run_flops", json_real(r->steps[i].run));
     json_array_append_new(list, step);
   }
   json_t *seconds = json_object();
   json_object_set_new(root, "step_seconds", seconds);
   json_object_set_new(seconds, "median", json_real(r->median));
   json_object_set_new(seconds, "min", json_real(r->shortest));
+  json_object_set_new(seconds, "lower_quartile", json_real(r->lower));
+  json_object_set_new(seconds, "upper_quartile", json_real(r->upper));
   json_object_set_new(seconds, "max", json_real(r->longest));
-  json_object_set_new(root, "mean_flops", json_real(r->mean_flops));
-  json_object_set_new(root, "gflops", json_real(r->gflops));
-  json_object_set_new(root, "peak_gflops", json_real(r->peak_gflops));
-  json_object_set_new(root, "share_of_peak", json_real(r->gflops / r->peak_gflops));
 }
 
 static json_t *milliseconds(double seconds) {
@@ -120,8 +125,10 @@ static void add_figures(json_t *root, const poa_bench_result *r) {
   json_object_set_new(root, "precision", json_string("fp32"));
   json_object_set_new(root, "steps", json_integer(r->step_count));
   json_object_set_new(root, "step_s", json_real(r->median));
-  json_object_set_new(root, "model_gflop", json_real(r->mean_flops * 1e-9));
-  json_object_set_new(root, "mfu", json_real(r->gflops / r->peak_gflops));
+  json_object_set_new(root, "peak_gflops", json_real(r->peak_gflops));
+  json_object_set_new(root, "model_gflop", json_real(r->model_flops * 1e-9));
+  json_object_set_new(root, "run_gflop", json_real(r->run_flops * 1e-9));
+  json_object_set_new(root, "mfu", json_real(r->mfu));
   json_object_set_new(root, "planned_peak_bytes",
                       json_integer(r->arena_bytes + r->parameter_bytes));
   json_object_set_new(root, "rss_peak_bytes", json_integer(r->resident_bytes));
@@ -164,6 +171,7 @@ static void add_rows(json_t *root, const char *key, const poa_bench_row *rows, i
     json_object_set_new(row, "launches", json_integer(rows[i].launches));
     json_object_set_new(row, "seconds", json_real(rows[i].seconds));
     json_object_set_new(row, "flops", json_real(rows[i].flops));
+    json_object_set_new(row, "bytes", json_real(rows[i].bytes));
     json_array_append_new(list, row);
   }
 }
@@ -174,6 +182,7 @@ static void add_profile(json_t *root, const poa_bench_result *r) {
   json_object_set_new(profile, "at", point_json(r->lattice, &r->profiled));
   json_object_set_new(profile, "seconds", json_real(r->profiled_seconds));
   add_rows(profile, "families", r->families, r->family_count);
+  add_rows(profile, "branches", r->branches, r->branch_count);
   add_rows(profile, "labels", r->labels, shown_labels(r));
 }
 

@@ -83,13 +83,18 @@ const poa_command poa_commands[] = {
     {"bench", poa_bench, "set,steps,threads,seed,cpu,cache,no-cache,plugin,json,at,first-step", 1,
      1, "poa bench MODEL [--threads N] [--steps N] [--json]",
      "times training steps on made-up images",
-     "Draws sub-networks as training does. Prints step time, GFLOP/s, the share of the fp32 peak\n"
-     "measured in the same run, time per kernel family, compile time and memory; then what "
-     "starting\n"
-     "costs: from the start of a process to the end of its first step, less a later one, without "
-     "and\n"
-     "with kernels on disk (--first-step is what the processes started for that run), and what a\n"
-     "new value of the first and of the last elastic name takes to compile.\n"},
+     "Draws sub-networks as training does. Prints the step's time and spread; the matrix products\n"
+     "that the description asks for, two FLOPs per multiply-add and each gradient a product, as\n"
+     "a framework would run them, whatever the compiler shares, cuts or repeats; what share of\n"
+     "the fp32 peak, measured beside the steps, that is; and the products that are really run.\n"
+     "Then time, their rate and bytes of operands and results by kernel family, by branch of the\n"
+     "description (SET at max or sampled; outside of them, the module that the entry calls) and "
+     "by\n"
+     "kernel; compile time and memory; and what starting costs: from the start of a process to "
+     "the\n"
+     "end of its first step, less a later one, without and with kernels on disk (--first-step is\n"
+     "what the processes started for that run), and what a new value of the first and of the last\n"
+     "elastic name takes to compile.\n"},
 };
 const int poa_command_count = sizeof poa_commands / sizeof *poa_commands;
 

@@ -1,30 +1,7 @@
 /* subnetwork.c: counts what a specialized graph reads and multiplies. */
 #include "driver/subnetwork.h"
 
-#include <string.h>
-
-static double dot_flops(const poa_graph *graph, const poa_node *dot) {
-  const poa_node *left = poa_node_of(graph, dot->operands[0]);
-  int inner = left->type.rank - (poa_node_int(dot, "ta", 0) ? 2 : 1);
-  return 2.0 * (double)poa_type_elements(dot->type) * (double)poa_dim(left, inner);
-}
-
-/* Each element of the result is a sum over the taps and input channels of its weight. */
-static double convolution_flops(const poa_graph *graph, const poa_node *convolution) {
-  const poa_node *weight = poa_node_of(graph, convolution->operands[1]);
-  double taps = (double)poa_dim(weight, 0) * (double)poa_dim(weight, 1);
-  return 2.0 * (double)poa_type_elements(convolution->type) * taps * (double)poa_dim(weight, 2);
-}
-
-static double graph_flops(const poa_graph *graph) {
-  double flops = 0;
-  for (uint32_t i = 0; i < graph->node_count; i++)
-    if (graph->nodes[i].op == POA_OP_dot)
-      flops += dot_flops(graph, &graph->nodes[i]);
-    else if (graph->nodes[i].op == POA_OP_conv2d)
-      flops += convolution_flops(graph, &graph->nodes[i]);
-  return flops;
-}
+#include "driver/products.h"
 
 /* A parameter is read whole, or in slices that do not overlap. */
 static int64_t graph_parameters(const poa_graph *graph, poa_arena *arena) {
@@ -65,6 +42,6 @@ poa_status poa_subnetwork_measure(poa_model *model, const poa_point *point, poa_
         poa_pipeline_run(graph, "specialize,simplify", NULL, &options, false, NULL, NULL, error);
   if (status == POA_OK)
     *result = (poa_subnetwork){*point, graph_parameters(graph, scratch),
-                               graph_flops(graph) / batch_of(graph)};
+                               poa_products_flops(graph, scratch) / batch_of(graph)};
   return status;
 }

@@ -187,7 +187,11 @@ static poa_worth evaluate_branch(poa_elaborator *e, const poa_syntax *branch) {
                         "a branch inside another branch: parameters of '%s' are "
                         "already in force here",
                         e->program->sets[e->set].name);
-  return call_in(e, branch->children[0], (surroundings){"", set, branch->at_max});
+  const char *outer = e->branch, *point = branch->at_max ? "max" : "sampled";
+  e->branch = poa_arena_format(e->arena, "%s at %s", branch->text, point);
+  poa_worth result = call_in(e, branch->children[0], (surroundings){"", set, branch->at_max});
+  e->branch = outer;
+  return result;
 }
 
 poa_worth poa_evaluate_call(poa_elaborator *e, const poa_syntax *syntax) {

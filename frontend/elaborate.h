@@ -78,10 +78,11 @@ typedef struct poa_elaborator {
   poa_frame *frame;
   int calls, depth;
   int64_t work;
-  bool exhausted;    /* the bound on work was hit and reported */
-  int set;           /* of the branch; -1 outside one */
-  bool at_max;       /* the branch's elastic names stand for their largest values */
-  const char *scope; /* "blocks.3.attn" */
+  bool exhausted;     /* the bound on work was hit and reported */
+  int set;            /* of the branch; -1 outside one */
+  bool at_max;        /* the branch's elastic names stand for their largest values */
+  const char *scope;  /* "blocks.3.attn" */
+  const char *branch; /* of new nodes' locations; NULL: none */
   const poa_attribute_scope *attributes;
 } poa_elaborator;
 

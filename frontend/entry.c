@@ -137,6 +137,7 @@ poa_graph *poa_elaborate_entry(poa_elaborator *e, const poa_definition *entry) {
   e->set = -1;
   e->at_max = false;
   e->scope = "";
+  e->branch = NULL;
   e->attributes = NULL;
   for (int i = 0; i < e->parameter_count; i++)
     e->rows[i].node = POA_NO_VALUE;

@@ -29,7 +29,8 @@ static const char *const operators[] = {
 };
 
 static poa_location here(const lexer *l) {
-  return (poa_location){l->file, l->line, (int)(l->at - l->line_start) + 1};
+  return (poa_location){
+      .file = l->file, .line = l->line, .column = (int)(l->at - l->line_start) + 1};
 }
 
 static poa_token *push(lexer *l, poa_token_kind kind, int length) {

@@ -95,7 +95,7 @@ static void move_last(poa_model *model, int first, int count) {
 /* What a file sets counts after what its imports set. */
 static void load_file(poa_model *model, const char *path, const poa_import *from) {
   char real[PATH_MAX];
-  poa_location nowhere = {path, 1, 1};
+  poa_location nowhere = {.file = path, .line = 1, .column = 1};
   if (!realpath(path, real))
     snprintf(real, sizeof real, "%s", path);
   for (int i = 0; i < model->file_count; i++)
@@ -123,14 +123,14 @@ static void load_file(poa_model *model, const char *path, const poa_import *from
 static void add_override(poa_model *model, const char *text) {
   poa_program *program = &model->program;
   const char *equals = strchr(text, '=');
-  poa_location at = {"--set", 1, 1};
+  poa_location at = {.file = "--set", .line = 1, .column = 1};
   if (!equals || equals == text) {
     poa_diagnose(&model->diagnostics, at, 1, "'%s': expected NAME=VALUE", text);
     return;
   }
   poa_const override = {.name = poa_arena_format(model->arena, "%.*s", (int)(equals - text), text)};
   const char *file = poa_arena_format(model->arena, "--set %s", override.name);
-  override.location = (poa_location){file, 1, 1};
+  override.location = (poa_location){.file = file, .line = 1, .column = 1};
   override.length = (int)strlen(equals + 1);
   override.from_command_line = true;
   poa_diagnostics_source(&model->diagnostics, file, equals + 1);

@@ -357,6 +357,9 @@ poa_worth poa_call_module(poa_elaborator *e, const poa_syntax *call,
                         POA_MAX_CALLS, definition->name);
   poa_frame frame = {.definition = definition, .call = call, .caller = e->frame};
   poa_frame *outer = e->frame;
+  const char *branch = e->branch;
+  if (!branch && outer && !outer->call)
+    e->branch = definition->name;
   e->frame = &frame;
   e->calls++;
   int errors = e->diagnostics->errors;
@@ -365,5 +368,6 @@ poa_worth poa_call_module(poa_elaborator *e, const poa_syntax *call,
   bool failed = e->diagnostics->errors != errors;
   e->calls--;
   e->frame = outer;
+  e->branch = branch;
   return failed ? poa_worth_error() : frame.returned ? frame.result : poa_worth_none();
 }

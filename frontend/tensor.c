@@ -55,8 +55,10 @@ poa_value poa_append(poa_elaborator *e, const poa_syntax *at, poa_op op, const p
     return POA_NO_VALUE;
   }
   poa_error error = {0};
+  poa_location location = at->location;
+  location.branch = e->branch;
   poa_value value = poa_graph_add(e->graph, op, operands, count, attributes, attribute_count, type,
-                                  at->location, &error);
+                                  location, &error);
   if (value == POA_NO_VALUE)
     poa_complain(e, at, "%s", error.message);
   return value == POA_NO_VALUE || extents_are_small(e, at, value) ? value : POA_NO_VALUE;

@@ -141,6 +141,9 @@ typedef uint32_t poa_value;
 typedef struct poa_location {
   const char *file; /* NULL where there is none */
   int line, column;
+  /* The branch of the description, "student at max", or outside of branches the module that the
+   * entry calls; NULL: neither. */
+  const char *branch;
 } poa_location;
 
 /* Where a value's elements lie: element (i, j, ..) at offset + i*stride[0] + ..

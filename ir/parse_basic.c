@@ -124,5 +124,8 @@ poa_status poa_read_location(poa_reader *r, poa_location *location) {
     return POA_BAD_INPUT;
   location->line = (int)line;
   location->column = (int)column;
-  return POA_OK;
+  if (!poa_lex_at(&r->lexer, "of"))
+    return POA_OK;
+  return poa_read_expect(r, "of") ? POA_BAD_INPUT
+                                  : poa_read_string(r, "the branch in quotes", &location->branch);
 }

@@ -96,6 +96,10 @@ static void print_location(poa_location location, FILE *out) {
   fputs(" loc ", out);
   print_string(location.file, out);
   fprintf(out, ":%d:%d", location.line, location.column);
+  if (!location.branch)
+    return;
+  fputs(" of ", out);
+  print_string(location.branch, out);
 }
 
 static void print_lattice(const poa_lattice *lattice, FILE *out) {

@@ -66,7 +66,9 @@ typedef struct poa_plan_launch {
   bool barrier;      /* wait for all earlier launches before this one */
   const char *label; /* for traces and benchmarks: family and what it computes */
   const char *family;
-  double flops; /* two per multiply-add of a matrix product, else 0 */
+  const char *branch; /* of the description (poa_location); NULL: none */
+  double flops;       /* two per multiply-add of a matrix product, else 0 */
+  int64_t bytes;      /* of memory that its operands and results take, each once */
 } poa_plan_launch;
 
 typedef enum poa_initializer {

@@ -42,6 +42,7 @@ static const poa_plan_launch *put_launches(block *b, const poa_plan *plan) {
     launch.buffers = put(b, launch.buffers, (size_t)launch.buffer_count * sizeof *launch.buffers);
     launch.label = put_text(b, launch.label);
     launch.family = put_text(b, launch.family);
+    launch.branch = put_text(b, launch.branch);
     if (launches)
       launches[i] = launch;
   }

@@ -658,7 +658,7 @@ Test(gradients, a_call_without_gradient_is_refused) {
   fixture *f = calloc(1, sizeof *f);
   f->arena = poa_arena_create();
   f->b.graph = poa_graph_create(f->arena, "test");
-  f->b.location = (poa_location){"model.poa", 12, 5};
+  f->b.location = (poa_location){.file = "model.poa", .line = 12, .column = 5};
   poa_value y = case_call(f);
   f->b.graph->externals[0].gradients[1] = NULL;
   finish(f, y);

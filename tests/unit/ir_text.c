@@ -151,7 +151,8 @@ Test(ir_text, every_stage_round_trips) {
 Test(ir_text, hand_built_graph) {
   poa_arena *arena = poa_arena_create();
   poa_graph *graph = poa_graph_create(arena, "hand");
-  poa_build b = {graph, {"m.poa", 2, 3}};
+  poa_location location = {.file = "m.poa", .line = 2, .column = 3, .branch = "a at max"};
+  poa_build b = {graph, location};
   poa_type type = {POA_F32, 1, {poa_known(4)}};
   poa_value x = poa_b_constant(&b, 1.0 / 3, &type);
   poa_value y = poa_b_unary(&b, POA_OP_exp, x);
@@ -159,11 +160,13 @@ Test(ir_text, hand_built_graph) {
   poa_node_of(graph, y)->storage = (poa_storage){y, 0, {1}, 64};
   graph->arena_bytes = 80;
   char *text = print(graph);
-  cr_assert_str_eq(text, "graph @hand () peak 80 {\n"
-                         "  %0 = constant {value=0.3333333333333333} : f32[4] loc \"m.poa\":2:3\n"
-                         "  kernel 0 {\n"
-                         "    %1 = exp %0 : f32[4] in self+0 [1] at 64 loc \"m.poa\":2:3\n"
-                         "  }\n}\n");
+  cr_assert_str_eq(
+      text,
+      "graph @hand () peak 80 {\n"
+      "  %0 = constant {value=0.3333333333333333} : f32[4] loc \"m.poa\":2:3 of \"a at max\"\n"
+      "  kernel 0 {\n"
+      "    %1 = exp %0 : f32[4] in self+0 [1] at 64 loc \"m.poa\":2:3 of \"a at max\"\n"
+      "  }\n}\n");
   expect_round_trip(text);
   free(text);
   poa_arena_free(arena);
