@@ -8,6 +8,7 @@ shift
 cd "$(dirname "$0")/.."
 poa=${POA:-build/release/poa}
 python=${PEERS:-python3}
+python=${python%%:*} # the first of them
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 (($#)) || set -- width=64,depth=3 width=64,depth=6 width=96,depth=4 width=128,depth=4 width=128,depth=6

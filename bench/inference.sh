@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 poa=${POA:-build/release/poa}
 python=${PEERS:-python3}
+python=${python%%:*} # the first of them
 rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-1}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
