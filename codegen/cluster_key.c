@@ -2,91 +2,91 @@
  * same code serves both.
  *
  *   rows 1/2 whole [1576,384] 0:input f32 v @0; 1:reduce_sum f32 0; @f32(384,1); ... */
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "codegen/cluster.h"
+#include "codegen/key_text.h"
 
-static void write_numbers(FILE *out, const int64_t *numbers, int count) {
-  for (int i = 0; i < count; i++)
-    fprintf(out, "%s%" PRId64, i ? "," : "", numbers[i]);
+static void put_strides(poa_key_text *out, const int64_t *strides, int count) {
+  poa_put(out, "(");
+  poa_put_numbers(out, strides, count, ",");
+  poa_put(out, ")");
 }
 
-static void write_value(FILE *out, const poa_cluster_value *value, int number) {
-  fprintf(out, " %d:%s %s%s%s", number, poa_op_table(value->op)->name, poa_dtype_name(value->dtype),
-          value->vector ? " v" : "", value->after ? " a" : "");
-  for (int i = 0; i < value->operand_count; i++)
-    fprintf(out, " %d", value->operand[i]);
-  if (value->op == POA_OP_constant)
-    fprintf(out, " %a", value->constant);
-  if (value->op == POA_OP_iota)
-    fprintf(out, " /%d", value->axis);
-  if (value->access >= 0)
-    fprintf(out, " @%d", value->access);
-  if (value->op == POA_OP_gather)
-    fprintf(out, " %" PRId64 "*%" PRId64, value->row_count, value->row_stride);
+static void put_value(poa_key_text *out, const poa_cluster_value *value, int number) {
+  poa_put(out, " ");
+  poa_put_number(out, number);
+  poa_put(out, ":");
+  poa_put(out, poa_op_table(value->op)->name);
+  poa_put(out, " ");
+  poa_put(out, poa_dtype_name(value->dtype));
+  poa_put(out, value->vector ? value->after ? " v a" : " v" : value->after ? " a" : "");
+  for (int i = 0; i < value->operand_count; i++) {
+    poa_put(out, " ");
+    poa_put_number(out, value->operand[i]);
+  }
+  if (value->op == POA_OP_constant) {
+    poa_put(out, " ");
+    poa_put_real(out, value->constant);
+  }
+  if (value->op == POA_OP_iota) {
+    poa_put(out, " /");
+    poa_put_number(out, value->axis);
+  }
+  if (value->access >= 0) {
+    poa_put(out, " @");
+    poa_put_number(out, value->access);
+  }
+  if (value->op == POA_OP_gather) {
+    poa_put(out, " ");
+    poa_put_numbers(out, (int64_t[]){value->row_count, value->row_stride}, 2, "*");
+  }
 }
 
-static void write_cluster(FILE *out, const poa_cluster *c) {
-  fprintf(out, "%s %d/%d%s [", c->columns ? "columns" : "rows", c->outer, c->rank,
-          c->whole_rows ? " whole" : "");
-  write_numbers(out, c->extent, c->rank);
-  fputc(']', out);
+static void put_store(poa_key_text *out, const poa_cluster_store *store) {
+  poa_put(out, " store");
+  poa_put(out, store->full ? " full" : "");
+  poa_put(out, store->accumulate ? " +=" : "");
+  poa_put(out, store->last ? " last " : " ");
+  poa_put_numbers(out, (int64_t[]){store->value, store->access}, 2, "@");
+}
+
+char *poa_cluster_key(const poa_cluster *c, poa_arena *arena) {
+  poa_key_text out = {.arena = arena};
+  poa_put(&out, c->columns ? "columns " : "rows ");
+  poa_put_numbers(&out, (int64_t[]){c->outer, c->rank}, 2, "/");
+  poa_put(&out, c->whole_rows ? " whole [" : " [");
+  poa_put_numbers(&out, c->extent, c->rank, ",");
+  poa_put(&out, "]");
   for (int v = 0; v < c->value_count; v++)
-    write_value(out, &c->values[v], v);
+    put_value(&out, &c->values[v], v);
   for (int a = 0; a < c->access_count; a++) {
-    fprintf(out, " @%s(", poa_dtype_name(c->accesses[a].dtype));
-    write_numbers(out, c->accesses[a].stride, c->rank);
-    fputc(')', out);
+    poa_put(&out, " @");
+    poa_put(&out, poa_dtype_name(c->accesses[a].dtype));
+    put_strides(&out, c->accesses[a].stride, c->rank);
   }
-  for (int s = 0; s < c->store_count; s++) {
-    const poa_cluster_store *store = &c->stores[s];
-    fprintf(out, " store%s%s%s %d@%d", store->full ? " full" : "", store->accumulate ? " +=" : "",
-            store->last ? " last" : "", store->value, store->access);
-  }
+  for (int s = 0; s < c->store_count; s++)
+    put_store(&out, &c->stores[s]);
+  return out.bytes;
 }
 
-static void write_scatter(FILE *out, const poa_scatter *s) {
-  fprintf(out, "scatter %s %" PRId64 "->%" PRId64 " [", poa_dtype_name(s->dtype), s->count,
-          s->base_count);
-  write_numbers(out, s->extent, s->rank);
-  fprintf(out, "] %" PRId64 "(", s->base_row);
-  write_numbers(out, s->base, s->rank);
-  fprintf(out, ") rows %" PRId64 " ", s->rows_stride);
+char *poa_scatter_key(const poa_scatter *s, poa_arena *arena) {
+  poa_key_text out = {.arena = arena};
+  poa_put(&out, "scatter ");
+  poa_put(&out, poa_dtype_name(s->dtype));
+  poa_put(&out, " ");
+  poa_put_numbers(&out, (int64_t[]){s->count, s->base_count}, 2, "->");
+  poa_put(&out, " [");
+  poa_put_numbers(&out, s->extent, s->rank, ",");
+  poa_put(&out, "] ");
+  poa_put_number(&out, s->base_row);
+  put_strides(&out, s->base, s->rank);
+  poa_put(&out, " rows ");
+  poa_put_number(&out, s->rows_stride);
+  poa_put(&out, " ");
   if (s->constant_y) {
-    fprintf(out, "%a", s->constant);
-    return;
+    poa_put_real(&out, s->constant);
+    return out.bytes;
   }
-  fprintf(out, "%" PRId64 "(", s->y_row);
-  write_numbers(out, s->y, s->rank);
-  fputc(')', out);
-}
-
-/* The text between `text` and what was written to its stream, moved into the arena. */
-static char *finish(FILE *out, char **text, poa_arena *arena) {
-  fclose(out);
-  char *copy = poa_arena_text(arena, *text ? *text : "");
-  free(*text);
-  return copy;
-}
-
-char *poa_cluster_key(const poa_cluster *cluster, poa_arena *arena) {
-  char *text = NULL;
-  size_t size;
-  FILE *out = open_memstream(&text, &size);
-  if (!out)
-    return NULL;
-  write_cluster(out, cluster);
-  return finish(out, &text, arena);
-}
-
-char *poa_scatter_key(const poa_scatter *scatter, poa_arena *arena) {
-  char *text = NULL;
-  size_t size;
-  FILE *out = open_memstream(&text, &size);
-  if (!out)
-    return NULL;
-  write_scatter(out, scatter);
-  return finish(out, &text, arena);
+  poa_put_number(&out, s->y_row);
+  put_strides(&out, s->y, s->rank);
+  return out.bytes;
 }

@@ -7,6 +7,8 @@
 
 #include "codegen/barriers.h"
 #include "codegen/cluster.h"
+#include "codegen/key_text.h"
+#include "codegen/names.h"
 #include "runtime/file_order.h"
 
 typedef struct lowering {
@@ -17,6 +19,8 @@ typedef struct lowering {
   int kernel_count;
   uint32_t *first, *end; /* nodes of kernel k lie in [first[k], end[k]) */
   int64_t *parameter_offset;
+  poa_names parameters; /* name and set -> number */
+  poa_names keys;       /* key of a kernel -> the first launch of it */
   poa_kernel *kernels;
   poa_lowered *out;
 } lowering;
@@ -42,14 +46,13 @@ static poa_plan_shape plan_shape(const poa_type *type) {
 
 /* Buffers. */
 
-static poa_status find_root(const lowering *l, poa_value root, poa_plan_space *space,
-                            int64_t *offset) {
+static poa_status find_root(lowering *l, poa_value root, poa_plan_space *space, int64_t *offset) {
   const poa_node *node = poa_node_of(l->graph, root);
   *space = POA_SPACE_ARENA;
   *offset = node->storage.place;
   if (node->op == POA_OP_parameter) {
-    int number = poa_graph_find_parameter(l->graph, poa_node_string(node, "set"),
-                                          poa_node_string(node, "name"));
+    int number = *poa_names_find(&l->parameters, poa_node_string(node, "name"),
+                                 poa_node_string(node, "set"));
     *space = POA_SPACE_PARAMETERS;
     *offset = number < 0 ? -1 : l->parameter_offset[number];
   }
@@ -61,7 +64,7 @@ static poa_status find_root(const lowering *l, poa_value root, poa_plan_space *s
   return POA_OK;
 }
 
-static poa_status buffer_of(const lowering *l, const poa_use *use, poa_plan_buffer *buffer) {
+static poa_status buffer_of(lowering *l, const poa_use *use, poa_plan_buffer *buffer) {
   int64_t offset;
   if (find_root(l, use->root, &buffer->space, &offset))
     return POA_UNSUPPORTED;
@@ -90,37 +93,25 @@ static poa_status check_dense(const lowering *l, const poa_use *use, const char 
 
 /* Requests and labels. */
 
-static void write_shape(FILE *out, const poa_cluster *c) {
-  for (int a = 0; a < c->rank; a++)
-    fprintf(out, "%s%lld", a ? "x" : " ", (long long)c->extent[a]);
-}
-
 #define MOST_OPS 8
 
 static char *label_cluster(const lowering *l, const poa_cluster *c, const char *family) {
-  char *text = NULL;
-  size_t size;
-  FILE *out = open_memstream(&text, &size);
-  if (!out)
-    return poa_arena_text(l->arena, family);
-  fputs(family, out);
-  write_shape(out, c);
+  poa_key_text label = {.arena = l->arena};
   int written = 0;
+  poa_put(&label, family);
+  poa_put(&label, c->rank ? " " : "");
+  poa_put_numbers(&label, c->extent, c->rank, "x");
   for (int v = 0; v < c->value_count; v++) {
     poa_op op = c->values[v].op;
-    if (op == POA_OP_input || op == POA_OP_constant)
+    if (op == POA_OP_input || op == POA_OP_constant || written++ >= MOST_OPS)
       continue;
-    if (written++ < MOST_OPS)
-      fprintf(out, " %s", poa_op_table(op)->name);
+    poa_put(&label, " ");
+    poa_put(&label, poa_op_table(op)->name);
   }
   if (written > MOST_OPS)
-    fprintf(out, " and %d more", written - MOST_OPS);
-  if (written == 0)
-    fputs(" copy", out);
-  fclose(out);
-  char *label = poa_arena_text(l->arena, text);
-  free(text);
-  return label;
+    poa_put(&label, poa_arena_format(l->arena, " and %d more", written - MOST_OPS));
+  poa_put(&label, written ? "" : " copy");
+  return label.bytes;
 }
 
 static char *label_gemm(const lowering *l, const poa_gemm *g) {
@@ -133,41 +124,78 @@ static char *label_gemm(const lowering *l, const poa_gemm *g) {
 }
 
 static char *gemm_key(const lowering *l, const poa_gemm *gemm) {
-  int length = poa_gemm_key(gemm, NULL, 0);
+  char few[512];
+  int length = poa_gemm_key(gemm, few, sizeof few);
+  if ((size_t)length < sizeof few)
+    return poa_arena_span(l->arena, few, (size_t)length);
   char *key = poa_arena_alloc(l->arena, (size_t)length + 1);
   poa_gemm_key(gemm, key, (size_t)length + 1);
   return key;
 }
 
-static void request_cluster(const lowering *l, const poa_kernel *k, poa_plan_launch *launch,
-                            poa_kernel_request *request) {
+static void describe_cluster(const lowering *l, const poa_kernel *k, poa_plan_launch *launch,
+                             poa_kernel_request *request) {
   bool columns = k->kind == POA_KERNEL_COLUMNS;
   launch->family = columns ? "columns" : k->cluster->rank ? "rows" : "scalar";
   launch->label = label_cluster(l, k->cluster, launch->family);
   launch->tiles = columns ? poa_columns_tiles(k->cluster, l->target) : poa_rows_tiles(k->cluster);
-  request->key = poa_cluster_key(k->cluster, l->arena);
   request->emit = columns ? poa_columns_emit : poa_rows_emit;
   request->description = k->cluster;
 }
 
-static void request_gemm(const lowering *l, const poa_kernel *k, poa_plan_launch *launch,
-                         poa_kernel_request *request) {
+static void describe_gemm(const lowering *l, const poa_kernel *k, poa_plan_launch *launch,
+                          poa_kernel_request *request) {
   launch->family = "gemm";
   launch->label = label_gemm(l, k->gemm);
   launch->tiles = poa_gemm_tiles(k->gemm, l->target);
-  request->key = gemm_key(l, k->gemm);
   request->emit = poa_gemm_emit;
   request->description = k->gemm;
 }
 
-static void request_scatter(const lowering *l, const poa_kernel *k, poa_plan_launch *launch,
-                            poa_kernel_request *request) {
+static void describe_scatter(const lowering *l, const poa_kernel *k, poa_plan_launch *launch,
+                             poa_kernel_request *request) {
   launch->family = "scatter";
   launch->label = poa_arena_format(l->arena, "scatter %lld rows", (long long)k->scatter->count);
   launch->tiles = poa_scatter_tiles(k->scatter);
-  request->key = poa_scatter_key(k->scatter, l->arena);
   request->emit = poa_scatter_emit;
   request->description = k->scatter;
+}
+
+static char *key_of(const lowering *l, const poa_kernel *k) {
+  switch (k->kind) {
+  case POA_KERNEL_GEMM:
+    return gemm_key(l, k->gemm);
+  case POA_KERNEL_SCATTER:
+    return poa_scatter_key(k->scatter, l->arena);
+  default:
+    return poa_cluster_key(k->cluster, l->arena);
+  }
+}
+
+/* A kernel that stands in the plan already has all that follows from its key: most of a deep
+ * network's kernels do. */
+static void request_kernel(lowering *l, int number) {
+  const poa_kernel *k = &l->kernels[number];
+  poa_plan_launch *launch = &l->out->launches[number];
+  poa_kernel_request *request = &l->out->requests[number];
+  char *key = key_of(l, k);
+  int *known = poa_names_find(&l->keys, key, NULL);
+  if (*known >= 0) {
+    const poa_plan_launch *like = &l->out->launches[*known];
+    launch->family = like->family;
+    launch->label = like->label;
+    launch->tiles = like->tiles;
+    *request = l->out->requests[*known];
+    return;
+  }
+  *known = number;
+  request->key = key;
+  if (k->kind == POA_KERNEL_GEMM)
+    describe_gemm(l, k, launch, request);
+  else if (k->kind == POA_KERNEL_SCATTER)
+    describe_scatter(l, k, launch, request);
+  else
+    describe_cluster(l, k, launch, request);
 }
 
 /* External calls. */
@@ -238,10 +266,9 @@ static const char *branch_of(const lowering *l, int number) {
   return branch;
 }
 
-static poa_status lower_kernel(const lowering *l, int number, int *local) {
+static poa_status lower_kernel(lowering *l, int number, int *local) {
   poa_kernel *k = &l->kernels[number];
   poa_plan_launch *launch = &l->out->launches[number];
-  poa_kernel_request *request = &l->out->requests[number];
   if (poa_classify(l->graph, l->first[number], l->end[number], number, local, l->arena, k,
                    l->error))
     return POA_UNSUPPORTED;
@@ -255,21 +282,10 @@ static poa_status lower_kernel(const lowering *l, int number, int *local) {
                               .flops = k->flops};
   for (int i = 0; i < k->use_count; i++)
     launch->bytes += use_bytes(&k->uses[i]);
-  switch (k->kind) {
-  case POA_KERNEL_GEMM:
-    request_gemm(l, k, launch, request);
-    return POA_OK;
-  case POA_KERNEL_ROWS:
-  case POA_KERNEL_COLUMNS:
-    request_cluster(l, k, launch, request);
-    return POA_OK;
-  case POA_KERNEL_SCATTER:
-    request_scatter(l, k, launch, request);
-    return POA_OK;
-  case POA_KERNEL_EXTERNAL:
-    break;
-  }
-  return lower_external(l, k, launch);
+  if (k->kind == POA_KERNEL_EXTERNAL)
+    return lower_external(l, k, launch);
+  request_kernel(l, number);
+  return POA_OK;
 }
 
 static void find_kernels(lowering *l) {
@@ -290,6 +306,7 @@ static void find_kernels(lowering *l) {
 
 static poa_status lower_kernels(lowering *l) {
   find_kernels(l);
+  poa_names_open(&l->keys, l->arena, l->kernel_count);
   l->kernels = allocate(l, l->kernel_count, sizeof *l->kernels);
   l->out->launches = allocate(l, l->kernel_count, sizeof *l->out->launches);
   l->out->requests = allocate(l, l->kernel_count, sizeof *l->out->requests);
@@ -333,6 +350,7 @@ static poa_status lower_parameters(lowering *l) {
   poa_plan_parameter *out = allocate(l, graph->parameter_count, sizeof *out);
   l->parameter_offset = allocate(l, graph->parameter_count, sizeof *l->parameter_offset);
   int64_t offset = 0;
+  poa_names_open(&l->parameters, l->arena, graph->parameter_count);
   for (int i = 0; i < graph->parameter_count; i++) {
     const poa_parameter *parameter = &graph->parameters[i];
     out[i] = (poa_plan_parameter){.set = parameter->set,
@@ -345,6 +363,7 @@ static poa_status lower_parameters(lowering *l) {
     if (initializer_of(l, parameter, &out[i].initializer))
       return POA_BAD_INPUT;
     l->parameter_offset[i] = offset;
+    *poa_names_find(&l->parameters, parameter->name, parameter->set) = i;
     int64_t bytes = poa_type_elements(parameter->type) * bytes_of(parameter->type.dtype);
     offset = (offset + bytes + POA_ALIGNMENT - 1) / POA_ALIGNMENT * POA_ALIGNMENT;
   }
@@ -372,7 +391,7 @@ static const poa_plan_source_argument *source_arguments(const lowering *l, const
   return out;
 }
 
-static poa_status lower_input(const lowering *l, const poa_input *input, poa_value v,
+static poa_status lower_input(lowering *l, const poa_input *input, poa_value v,
                               poa_plan_input *out) {
   const poa_node *node = poa_node_of(l->graph, v);
   *out = (poa_plan_input){.name = input->name,
@@ -419,7 +438,7 @@ static poa_plan_output_kind output_kind(const char *kind) {
   return !strcmp(kind, "probe") ? POA_OUTPUT_PROBE : POA_OUTPUT_RESULT;
 }
 
-static poa_status lower_output(const lowering *l, const poa_node *node, poa_plan_output *out) {
+static poa_status lower_output(lowering *l, const poa_node *node, poa_plan_output *out) {
   const poa_node *value = poa_node_of(l->graph, node->operands[0]);
   *out = (poa_plan_output){.name = poa_node_string(node, "name"),
                            .kind = output_kind(poa_node_string(node, "kind")),

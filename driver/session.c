@@ -1,6 +1,7 @@
 /* session.c: see session.h. */
 #include "driver/session.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,12 +34,18 @@ static poa_status compile(poa_session *session, poa_program_at *program, poa_are
   return program->plan ? POA_OK : poa_fail(error, POA_NO_MEMORY, "no memory for the plan");
 }
 
+/* In the arena of the compilation before, if no other thread is using it: fresh pages from the
+ * system cost more than some passes. */
 static poa_status make_plan(void *context, poa_program_at *program, poa_error *error) {
-  poa_arena *arena = poa_arena_create();
+  poa_session *session = context;
+  poa_arena *arena = atomic_exchange(&session->spare, NULL);
+  if (!arena)
+    arena = poa_arena_create();
   if (!arena)
     return poa_fail(error, POA_NO_MEMORY, "no memory to compile '%s'", program->entry);
-  poa_status status = compile(context, program, arena, error);
-  poa_arena_free(arena);
+  poa_status status = compile(session, program, arena, error);
+  poa_arena_reset(arena);
+  poa_arena_free(atomic_exchange(&session->spare, arena));
   return status;
 }
 
@@ -84,6 +91,7 @@ poa_status poa_session_open(poa_session *session, poa_model *model, const poa_fl
 void poa_session_close(poa_session *session) {
   poa_supernet_close(&session->net);
   poa_plugins_close(session->plugins);
+  poa_arena_free(atomic_exchange(&session->spare, NULL));
   poa_kernel_library_free(session->library);
   poa_target_free(&session->target);
   poa_model_free(session->model);

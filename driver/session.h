@@ -11,7 +11,8 @@ typedef struct poa_session {
   poa_target target;
   poa_kernel_library *library;
   poa_plugins *plugins;
-  poa_supernet net; /* refers to the session, which must stay where it is */
+  _Atomic(poa_arena *) spare; /* memory for the next compilation, or NULL */
+  poa_supernet net;           /* refers to the session, which must stay where it is */
 } poa_session;
 
 /* Opens `model` (taken over, also on failure) for the CPU, cache, threads and plugins of `flags`.

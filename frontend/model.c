@@ -22,6 +22,7 @@ struct poa_model {
   poa_diagnostics diagnostics;
   poa_program program;
   poa_elaborator elaborator;
+  poa_graph **graphs; /* of each entry of the program, as elaborated when all was loaded */
 };
 
 static bool is_file(const char *path) {
@@ -188,13 +189,15 @@ static void check_sets(poa_model *model) {
 static void elaborate_entries(poa_model *model) {
   poa_elaborator *e = &model->elaborator;
   const poa_program *program = &model->program;
+  model->graphs =
+      poa_arena_alloc(model->arena, (size_t)program->entry_count * sizeof(poa_graph *) + 1);
   e->looped = poa_arena_alloc(model->arena, (size_t)program->set_count + 1);
   e->stale = true;
   for (int round = 0; e->stale && model->diagnostics.errors == 0; round++) {
     e->stale = false;
     memset(e->looped, 0, (size_t)program->set_count);
     for (int i = 0; i < program->entry_count && round < MAX_ROUNDS; i++)
-      poa_elaborate_entry(e, program->entries[i]);
+      model->graphs[i] = poa_elaborate_entry(e, program->entries[i]);
     if (round == MAX_ROUNDS)
       poa_diagnose(&model->diagnostics, program->entries[0]->location, program->entries[0]->length,
                    "a loop over a parameter set makes parameters of that set without end");
@@ -287,11 +290,12 @@ const char *poa_model_entry_name(const poa_model *model, int index) {
   return model->program.entries[index]->name;
 }
 
-static const poa_definition *find_entry(const poa_model *model, const char *name) {
+/* The number of the entry, or -1. */
+static int find_entry(const poa_model *model, const char *name) {
   for (int i = 0; i < model->program.entry_count; i++)
     if (strcmp(model->program.entries[i]->name, name) == 0)
-      return model->program.entries[i];
-  return NULL;
+      return i;
+  return -1;
 }
 
 static poa_status unknown_entry(const poa_model *model, const char *entry, poa_error *error) {
@@ -306,24 +310,17 @@ static poa_status unknown_entry(const poa_model *model, const char *entry, poa_e
 }
 
 bool poa_model_has_entry(const poa_model *model, const char *name) {
-  for (int i = 0; i < poa_model_entry_count(model); i++)
-    if (strcmp(poa_model_entry_name(model, i), name) == 0)
-      return true;
-  return false;
+  return find_entry(model, name) >= 0;
 }
 
-poa_status poa_model_graph(poa_model *model, const char *entry, poa_arena *arena, poa_graph **graph,
-                           poa_error *error) {
-  const poa_definition *definition = find_entry(model, entry);
-  if (!definition)
+poa_status poa_model_graph(const poa_model *model, const char *entry, poa_arena *arena,
+                           poa_graph **graph, poa_error *error) {
+  int number = find_entry(model, entry);
+  if (number < 0)
     return unknown_entry(model, entry, error);
-  poa_elaborator *e = &model->elaborator;
-  e->arena = arena;
-  e->work = 0;
-  *graph = poa_elaborate_entry(e, definition);
-  e->arena = model->arena;
-  (*graph)->parameters = e->parameters;
-  (*graph)->parameter_count = e->parameter_count;
+  *graph = poa_graph_share(model->graphs[number], arena);
+  (*graph)->parameters = model->elaborator.parameters;
+  (*graph)->parameter_count = model->elaborator.parameter_count;
   return POA_OK;
 }
 
@@ -342,7 +339,8 @@ bool poa_model_number(poa_model *model, const char *name, double *value) {
 
 const char *poa_model_extent_const(const poa_model *model, const char *entry, const char *input,
                                    int axis) {
-  const poa_definition *definition = find_entry(model, entry);
+  int number = find_entry(model, entry);
+  const poa_definition *definition = number < 0 ? NULL : model->program.entries[number];
   for (int i = 0; definition && i < definition->formal_count; i++) {
     const poa_formal *formal = &definition->formals[i];
     if (strcmp(formal->name, input) != 0 || axis < 0 || axis >= formal->rank)

@@ -30,10 +30,12 @@ const poa_lattice *poa_model_lattice(const poa_model *model);
 int poa_model_entry_count(const poa_model *model);
 const char *poa_model_entry_name(const poa_model *model, int index);
 bool poa_model_has_entry(const poa_model *model, const char *name);
-/* A fresh graph of the entry, symbolic, in `arena`. It refers to the model, which must
- * outlive it. An unknown entry is an error that names those there are. */
-poa_status poa_model_graph(poa_model *model, const char *entry, poa_arena *arena, poa_graph **graph,
-                           poa_error *error);
+/* The graph of the entry, symbolic, for passes that work in `arena`. It shares the model's nodes,
+ * as poa_graph_share says, so that each sub-network begins where elaboration has ended; the model
+ * must outlive it. Several threads may ask at once. An unknown entry is an error that names those
+ * there are. */
+poa_status poa_model_graph(const poa_model *model, const char *entry, poa_arena *arena,
+                           poa_graph **graph, poa_error *error);
 
 bool poa_model_has_const(poa_model *model, const char *name);
 /* False if there is no such constant or it is no number. */

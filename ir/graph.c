@@ -18,15 +18,23 @@ poa_graph *poa_graph_create(poa_arena *arena, const char *name) {
   return graph;
 }
 
+poa_graph *poa_graph_share(const poa_graph *graph, poa_arena *arena) {
+  poa_graph *shared = poa_arena_alloc(arena, sizeof *shared);
+  *shared = *graph;
+  shared->arena = arena;
+  shared->node_capacity = graph->node_count; /* what is appended goes to an array of its own */
+  return shared;
+}
+
 static void *copy_of(poa_arena *arena, const void *memory, size_t size) {
-  return size ? memcpy(poa_arena_alloc(arena, size), memory, size) : NULL;
+  return size ? memcpy(poa_arena_room(arena, size), memory, size) : NULL;
 }
 
 static void reserve_one(poa_graph *graph) {
   if (graph->node_count < graph->node_capacity)
     return;
   uint32_t capacity = graph->node_capacity ? graph->node_capacity * 2 : 64;
-  poa_node *nodes = poa_arena_alloc(graph->arena, capacity * sizeof *nodes);
+  poa_node *nodes = poa_arena_room(graph->arena, capacity * sizeof *nodes);
   if (graph->node_count)
     memcpy(nodes, graph->nodes, graph->node_count * sizeof *nodes);
   graph->nodes = nodes;
@@ -162,7 +170,7 @@ poa_node *poa_graph_take_nodes(poa_graph *graph, uint32_t *count) {
   *count = graph->node_count;
   /* Whoever takes them writes about as many: room for these at once costs no more. */
   graph->node_capacity = *count + *count / 2 + 64;
-  graph->nodes = poa_arena_alloc(graph->arena, graph->node_capacity * sizeof *graph->nodes);
+  graph->nodes = poa_arena_room(graph->arena, graph->node_capacity * sizeof *graph->nodes);
   graph->node_count = 0;
   return nodes;
 }

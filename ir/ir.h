@@ -241,6 +241,10 @@ typedef struct poa_graph {
 
 poa_graph *poa_graph_create(poa_arena *arena, const char *name);
 
+/* A graph in `arena` that has the nodes of `graph`, which are neither copied nor to be changed:
+ * take them out and write others. `graph` outlives it. */
+poa_graph *poa_graph_share(const poa_graph *graph, poa_arena *arena);
+
 /* Appends a node; its type comes from the op's shape rule (`declared` rules take
  * `type`, others ignore it when NULL and check it otherwise). On a violation
  * returns POA_NO_VALUE and says in `error` what was expected, with both shapes. */

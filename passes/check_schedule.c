@@ -359,7 +359,7 @@ static poa_status check_buffers(const poa_graph *graph, poa_arena *scratch, poa_
 poa_status poa_schedule_check(const poa_graph *graph, poa_error *error) {
   poa_error local = {0};
   simulation s = {.graph = graph, .error = error ? error : &local};
-  poa_arena *scratch = poa_arena_create();
+  poa_arena *scratch = poa_arena_borrow(graph->arena);
   if (!scratch || graph->arena_bytes < 0) {
     poa_arena_free(scratch);
     return poa_fail(error, POA_BAD_INPUT, "%s has no schedule to check", graph->name);

@@ -265,7 +265,8 @@ static void pass_rows_on(cutter *c, poa_value v, poa_value root, int rows) {
   }
 }
 
-/* Where less than a quarter of the rows is not read, gathering the others costs more than it saves. */
+/* Where less than a quarter of the rows is not read, gathering the others costs more than it saves.
+ */
 static bool is_worth_it(const region *r) {
   return r->selected <= r->of * 3 / 4;
 }
@@ -363,7 +364,8 @@ static poa_value select_rows(cutter *c, poa_value root, poa_value v, int rows) {
 }
 
 /* The axes of a list that are not rows, moved to where they are when the rows are one axis. */
-static poa_attribute moved_axes(const cutter *c, const poa_attribute *list, int rows, bool has_rows) {
+static poa_attribute moved_axes(const cutter *c, const poa_attribute *list, int rows,
+                                bool has_rows) {
   int64_t *axes = poa_arena_alloc(c->scratch, ((size_t)list->count + 1) * sizeof *axes);
   int count = 0;
   if (has_rows)
@@ -375,7 +377,8 @@ static poa_attribute moved_axes(const cutter *c, const poa_attribute *list, int 
 }
 
 static poa_value cut_slice(cutter *c, const poa_node *n, const region *r, int rows, poa_value x) {
-  const poa_attribute *begin = poa_node_attribute(n, "start"), *end = poa_node_attribute(n, "limit");
+  const poa_attribute *begin = poa_node_attribute(n, "start"),
+                      *end = poa_node_attribute(n, "limit");
   poa_extent start[POA_MAX_RANK] = {poa_known(0)}, limit[POA_MAX_RANK] = {poa_known(r->selected)};
   for (int i = rows; i < n->type.rank; i++) {
     start[1 + i - rows] = begin->extents[i];
@@ -423,7 +426,8 @@ static poa_value cut_node(cutter *c, const poa_node *n, const region *r, int row
   default:
     break;
   }
-  return poa_b_node(&c->b, n->op, operands, n->operand_count, attributes, n->attribute_count, &type);
+  return poa_b_node(&c->b, n->op, operands, n->operand_count, attributes, n->attribute_count,
+                    &type);
 }
 
 static poa_value rows_of(cutter *c, poa_value root, poa_value v, int rows);

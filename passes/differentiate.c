@@ -471,7 +471,7 @@ static uint32_t first_gradient(const poa_graph *graph) {
 }
 
 static poa_status differentiate_first(poa_graph *graph, uint32_t first, poa_error *error) {
-  sweep s = {.b = {.graph = graph}, .scratch = poa_arena_create(), .error = error};
+  sweep s = {.b = {.graph = graph}, .scratch = poa_arena_borrow(graph->arena), .error = error};
   if (!s.scratch)
     return poa_fail(error, POA_NO_MEMORY, "no memory to differentiate %s", graph->name);
   s.nodes = poa_graph_take_nodes(graph, &s.count);

@@ -106,7 +106,7 @@ poa_status poa_fuse(poa_graph *graph, const poa_options *options, poa_error *err
   (void)options;
   if (poa_require_early(graph, "fuse", error) || require_expanded(graph, error))
     return POA_BAD_INPUT;
-  poa_arena *scratch = poa_arena_create();
+  poa_arena *scratch = poa_arena_borrow(graph->arena);
   if (!scratch)
     return poa_fail(error, POA_NO_MEMORY, "no memory to fuse %s", graph->name);
   poa_fusion f = {.graph = graph, .scratch = scratch, .first_scalars = -1, .last_scalars = -1};

@@ -230,7 +230,7 @@ poa_status poa_layout(poa_graph *graph, const poa_options *options, poa_error *e
     return poa_fail(error, POA_BAD_INPUT, "layout: %s has storage already", graph->name);
   if (!poa_graph_is_fused(graph))
     return poa_fail(error, POA_BAD_INPUT, "layout: %s has no kernels; run fuse first", graph->name);
-  poa_arena *scratch = poa_arena_create();
+  poa_arena *scratch = poa_arena_borrow(graph->arena);
   if (!scratch)
     return poa_fail(error, POA_NO_MEMORY, "no memory to lay out %s", graph->name);
   state s = {.graph = graph, .scratch = scratch, .users = poa_find_users(graph, scratch)};

@@ -266,7 +266,7 @@ static void repeat_value(repeat *rep, poa_value value) {
 }
 
 void poa_repeat_cheap(poa_fusion *f) {
-  poa_arena *arena = poa_arena_create();
+  poa_arena *arena = poa_arena_borrow(f->scratch);
   if (!arena)
     return; /* an optimization: without memory for it, all is stored */
   repeat rep = {.f = f, .count = f->count};

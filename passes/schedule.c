@@ -98,7 +98,7 @@ poa_status poa_schedule(poa_graph *graph, const poa_options *options, poa_error 
                     "schedule: values of %s are stored nowhere; run layout "
                     "first",
                     graph->name);
-  poa_arena *scratch = poa_arena_create();
+  poa_arena *scratch = poa_arena_borrow(graph->arena);
   if (!scratch)
     return poa_fail(error, POA_NO_MEMORY, "no memory to schedule %s", graph->name);
   poa_order_kernels(graph, scratch);

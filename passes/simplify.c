@@ -300,7 +300,7 @@ static void drop_dead(poa_simplifier *s, const poa_options *options) {
 poa_status poa_simplify(poa_graph *graph, const poa_options *options, poa_error *error) {
   if (poa_require_early(graph, "simplify", error))
     return POA_BAD_INPUT;
-  poa_simplifier s = {.b = {.graph = graph}, .scratch = poa_arena_create()};
+  poa_simplifier s = {.b = {.graph = graph}, .scratch = poa_arena_borrow(graph->arena)};
   if (!s.scratch)
     return poa_fail(error, POA_NO_MEMORY, "no memory to simplify %s", graph->name);
   sweep(&s, options);
