@@ -10,6 +10,8 @@ them into bench/RESULTS.md. The environment may set
   PRECISIONS   fp32,bf16, as far as `poa bench` knows them
   POA          build/release/poa
 """
+import contextlib
+import io
 import json
 import os
 import pathlib
@@ -80,15 +82,18 @@ class Peer:
         blas = "" if openmp_blas is None else ", OpenMP OpenBLAS" if openmp_blas else ", pthread OpenBLAS"
         self.name = f"PyTorch {version}{blas}, {policy}"
 
-    def run(self, recipe, precision, drawn, steps):
+    def environment(self):
         environment = {k: v for k, v in os.environ.items()
                        if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
         environment.update(OMP_NUM_THREADS=str(THREADS), OMP_WAIT_POLICY=self.policy)
         if self.openmp_blas:
             environment["LD_LIBRARY_PATH"] = OPENMP_BLAS
+        return environment
+
+    def run(self, recipe, precision, drawn, steps):
         command = [self.python, "bench/peers/bench_step.py", recipe, "--json", "--threads", str(THREADS),
                    "--steps", str(steps), "--elastic", drawn]
-        return run(command + (["--bf16"] if precision == "bf16" else []), environment)
+        return run(command + (["--bf16"] if precision == "bf16" else []), self.environment())
 
 
 def peers_of(python):
@@ -228,11 +233,21 @@ def print_profiles(runs):
         print(f"| {recipe} | {precision} | " + " | ".join(cells) + " |")
 
 
-def machine(runs):
+def processor():
+    """What lscpu says of it."""
     facts = {}
     for line in subprocess.run(["lscpu"], stdout=subprocess.PIPE, text=True).stdout.splitlines():
         key, _, value = line.partition(":")
         facts[key.strip()] = value.strip()
+    return facts
+
+
+def machine_name():
+    return processor().get("Model name", "a processor")
+
+
+def machine(runs):
+    facts = processor()
     peaks = [r["peak_gflops"] for entry in runs.values() for r in entry["ours"]]
     first = next(iter(runs.values()))["ours"][0]
     return (f"{facts.get('Model name', 'a processor')} ({first['cpu']}, {first['lanes']} lanes), {THREADS} threads "
@@ -252,6 +267,17 @@ def print_tables(runs, recipes, scaling):
     print_profiles(runs)
 
 
+def output(section, print_all):
+    """Into a section of bench/RESULTS.md, shown too; None: shown alone."""
+    if not section:
+        print_all()
+        return
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        print_all()
+    subprocess.run([HERE / "put_section.sh", section], input=text.getvalue(), text=True, check=True)
+
+
 def main():
     arguments = sys.argv[1:]
     record = "--record" in arguments
@@ -262,14 +288,7 @@ def main():
     peers = [peer for python in PEERS for peer in peers_of(python)]
     runs = measure(recipes, peers)
     scaling = measure_scaling() if SCALE in recipes and THREADS >= 2 else None
-    if not record:
-        print_tables(runs, recipes, scaling)
-        return
-    put = subprocess.Popen([HERE / "put_section.sh", "training"], stdin=subprocess.PIPE, text=True)
-    sys.stdout = put.stdin
-    print_tables(runs, recipes, scaling)
-    put.stdin.close()
-    sys.exit(put.wait())
+    output("training" if record else None, lambda: print_tables(runs, recipes, scaling))
 
 
 if __name__ == "__main__":
