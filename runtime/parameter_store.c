@@ -1,19 +1,11 @@
-/* parameter_store.c: one block of parameters, found by name, initialized by name. */
+/* parameter_store.c: one block of parameters, found by name. */
 #include "runtime/parameter_store.h"
 
-#include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "runtime/memory_block.h"
-#include "runtime/philox.h"
-#include "runtime/shape.h"
-
-/* The use of randomness that names the streams of initial values ("init"). */
-static const uint32_t initialization_use = 0x696e6974u;
-static const double truncation = 2.0;
 
 struct poa_parameter_store {
   const poa_plan *plan;
@@ -158,130 +150,4 @@ void poa_parameter_store_free(poa_parameter_store *store) {
     poa_memory_block_free(&store->block);
   free(store->sorted);
   free(store);
-}
-
-/* Initialization */
-
-/* FNV-1a, 64 bits. */
-static uint64_t hash_name(const char *name) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (; *name; name++)
-    hash = (hash ^ (unsigned char)*name) * 0x100000001b3u;
-  return hash;
-}
-
-/* A normal cut at +-truncation. Drawing again is right for any deviation, but takes ever
- * longer for a large one; then a uniform number, kept with the density's probability, is as right.
- */
-static double truncated_normal(poa_random *random, double deviation) {
-  for (;;) {
-    if (deviation <= 2 * truncation) {
-      double value = deviation * poa_random_normal(random);
-      if (fabs(value) <= truncation)
-        return value;
-    } else {
-      double value = truncation * (2 * poa_random_uniform(random) - 1);
-      double ratio = value / deviation;
-      if (poa_random_uniform(random) <= exp(-0.5 * ratio * ratio))
-        return value;
-    }
-  }
-}
-
-static double draw(poa_random *random, poa_initializer initializer, double a) {
-  switch (initializer) {
-  case POA_INIT_TRUNC_NORMAL:
-    return truncated_normal(random, a);
-  case POA_INIT_NORMAL:
-    return a * poa_random_normal(random);
-  case POA_INIT_UNIFORM:
-    return a * (2 * poa_random_uniform(random) - 1);
-  case POA_INIT_CONSTANT:
-  case POA_INIT_COPY:
-    break;
-  }
-  return a;
-}
-
-static void fill(float *values, const poa_plan_parameter *parameter, uint64_t seed) {
-  int64_t count = poa_plan_elements(parameter->shape);
-  poa_random random;
-  poa_random_open(&random, seed, hash_name(parameter->name), initialization_use);
-  for (int64_t i = 0; i < count; i++)
-    values[i] = (float)draw(&random, parameter->initializer, parameter->a);
-}
-
-/* The parameter at the end of a chain of copies, or NULL after recording why there is none. */
-static const poa_plan_parameter *copied_parameter(const poa_parameter_store *store,
-                                                  const poa_plan_parameter *parameter,
-                                                  poa_error *error) {
-  const poa_plan_parameter *source = parameter;
-  for (int hops = 0; source->initializer == POA_INIT_COPY; hops++) {
-    const char *from = source->copy_of;
-    source = from ? poa_parameter_store_find(store, from, source->name) : NULL;
-    if (source && poa_shapes_equal(source->shape, parameter->shape) &&
-        hops <= store->plan->parameter_count)
-      continue;
-    poa_fail(error, POA_BAD_INPUT, "parameter '%s' of set '%s' starts as a copy of set '%s', %s",
-             parameter->name, parameter->set, from ? from : "",
-             !source ? "which has no parameter of that name"
-             : poa_shapes_equal(source->shape, parameter->shape)
-                 ? "which in turn copies it; one set must have values of its own"
-                 : "where it has another shape");
-    return NULL;
-  }
-  return source;
-}
-
-static poa_status check_initializer(const poa_parameter_store *store,
-                                    const poa_plan_parameter *parameter, poa_error *error) {
-  switch (parameter->initializer) {
-  case POA_INIT_CONSTANT:
-    return POA_OK;
-  case POA_INIT_COPY:
-    return copied_parameter(store, parameter, error) ? POA_OK : POA_BAD_INPUT;
-  case POA_INIT_TRUNC_NORMAL:
-  case POA_INIT_NORMAL:
-  case POA_INIT_UNIFORM:
-    if (isfinite(parameter->a) && parameter->a >= 0)
-      return POA_OK;
-    return poa_fail(error, POA_BAD_INPUT,
-                    "parameter '%s' of set '%s': an initializer's width must be a finite number "
-                    "not below 0, but it is %g",
-                    parameter->name, parameter->set, parameter->a);
-  }
-  return poa_fail(error, POA_BAD_INPUT, "parameter '%s' of set '%s': unknown initializer %d",
-                  parameter->name, parameter->set, (int)parameter->initializer);
-}
-
-poa_status poa_parameter_store_initialize(poa_parameter_store *store, uint64_t seed, int threads,
-                                          poa_error *error) {
-  const poa_plan *plan = store->plan;
-  for (int i = 0; i < plan->parameter_count; i++) {
-    poa_status status = check_initializer(store, &plan->parameters[i], error);
-    if (status != POA_OK)
-      return status;
-  }
-  if (threads <= 0)
-    threads = omp_get_max_threads();
-#pragma omp parallel for num_threads(threads) schedule(dynamic)
-  for (int i = 0; i < plan->parameter_count; i++)
-    if (plan->parameters[i].initializer != POA_INIT_COPY)
-      fill(poa_parameter_store_values(store, &plan->parameters[i]), &plan->parameters[i], seed);
-  return poa_parameter_store_copy_sets(store, error);
-}
-
-poa_status poa_parameter_store_copy_sets(poa_parameter_store *store, poa_error *error) {
-  const poa_plan *plan = store->plan;
-  for (int i = 0; i < plan->parameter_count; i++) {
-    const poa_plan_parameter *parameter = &plan->parameters[i];
-    if (parameter->initializer != POA_INIT_COPY)
-      continue;
-    const poa_plan_parameter *source = copied_parameter(store, parameter, error);
-    if (!source)
-      return POA_BAD_INPUT;
-    memcpy(poa_parameter_store_values(store, parameter), poa_parameter_store_values(store, source),
-           sizeof(float) * (size_t)poa_plan_elements(parameter->shape));
-  }
-  return POA_OK;
 }

@@ -25,6 +25,8 @@ poa_status poa_parameter_store_borrow(poa_parameter_store **store, const poa_pla
                                       const void *data, poa_error *error);
 void poa_parameter_store_free(poa_parameter_store *store);
 
+/* first_values.c */
+
 /* Gives every parameter its initial value. `threads`: 0 means as many as OpenMP would take; it
  * does not change the values. Fails with POA_BAD_INPUT on an initializer that cannot be
  * followed (copy of what is not there, a circle of copies, a negative deviation). */
@@ -33,6 +35,8 @@ poa_status poa_parameter_store_initialize(poa_parameter_store *store, uint64_t s
 
 /* Gives the parameters that start as copies the present values of what they copy. */
 poa_status poa_parameter_store_copy_sets(poa_parameter_store *store, poa_error *error);
+
+/* parameter_store.c */
 
 /* The whole block, POA_ALIGNMENT-aligned, and its size in bytes. Lives as long as the store. */
 void *poa_parameter_store_data(const poa_parameter_store *store);

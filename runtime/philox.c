@@ -8,28 +8,13 @@
 
 #include "runtime/philox.h"
 
-enum { WORDS = 4, ROUNDS = 10 };
-
-static const uint32_t multiplier[2] = {0xD2511F53u, 0xCD9E8D57u};
-static const uint32_t weyl[2] = {0x9E3779B9u, 0xBB67AE85u};
+enum { WORDS = 4 };
 
 static void next_block(poa_random *random) {
-  uint32_t a = random->counter[0], b = random->counter[1];
-  uint32_t c = random->counter[2], d = random->counter[3];
-  uint32_t key0 = random->key[0], key1 = random->key[1];
-  for (int round = 0; round < ROUNDS; round++) {
-    uint64_t p = (uint64_t)multiplier[0] * a, q = (uint64_t)multiplier[1] * c;
-    a = (uint32_t)(q >> 32) ^ b ^ key0;
-    b = (uint32_t)q;
-    c = (uint32_t)(p >> 32) ^ d ^ key1;
-    d = (uint32_t)p;
-    key0 += weyl[0];
-    key1 += weyl[1];
-  }
-  random->block[0] = a;
-  random->block[1] = b;
-  random->block[2] = c;
-  random->block[3] = d;
+  uint32_t *block = random->block;
+  for (int word = 0; word < WORDS; word++)
+    block[word] = random->counter[word];
+  poa_philox_block(random->key, &block[0], &block[1], &block[2], &block[3]);
   random->counter[0]++;
   random->used = 0;
 }
