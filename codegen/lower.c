@@ -484,23 +484,21 @@ poa_status poa_lower_launches(const poa_graph *scheduled, const poa_target *targ
   return status ? status : lower_outputs(&l);
 }
 
-/* Asks the library for all kernels at once, so that it compiles them on all cores. */
-static poa_status compile(const poa_lowered *lowered, poa_kernel_library *library, poa_arena *arena,
-                          poa_error *error) {
-  size_t most = (size_t)lowered->plan->launch_count;
-  poa_kernel_request *requests = poa_arena_alloc(arena, most * sizeof *requests);
-  poa_kernel_fn *functions = poa_arena_alloc(arena, most * sizeof *functions);
-  int64_t count = 0;
-  for (size_t i = 0; i < most; i++)
-    if (lowered->requests[i].emit)
-      requests[count++] = lowered->requests[i];
-  poa_status status = poa_kernel_library_get(library, requests, count, functions, error);
+poa_status poa_lower_link(const poa_kernel_request *requests, poa_plan_launch *launches, int count,
+                          poa_kernel_library *library, poa_arena *arena, poa_error *error) {
+  poa_kernel_request *asked = poa_arena_alloc(arena, (size_t)count * sizeof *asked);
+  poa_kernel_fn *functions = poa_arena_alloc(arena, (size_t)count * sizeof *functions);
+  int64_t kernels = 0;
+  for (int i = 0; i < count; i++)
+    if (requests[i].emit)
+      asked[kernels++] = requests[i];
+  poa_status status = poa_kernel_library_get(library, asked, kernels, functions, error);
   if (status)
     return status;
-  count = 0;
-  for (size_t i = 0; i < most; i++)
-    if (lowered->requests[i].emit)
-      lowered->launches[i].kernel = functions[count++];
+  kernels = 0;
+  for (int i = 0; i < count; i++)
+    if (requests[i].emit)
+      launches[i].kernel = functions[kernels++];
   return POA_OK;
 }
 
@@ -509,7 +507,9 @@ poa_status poa_lower(const poa_graph *scheduled, poa_kernel_library *library, po
   poa_lowered lowered;
   poa_status status =
       poa_lower_launches(scheduled, poa_kernel_library_target(library), arena, &lowered, error);
-  status = status ? status : compile(&lowered, library, arena, error);
+  if (status == POA_OK)
+    status = poa_lower_link(lowered.requests, lowered.launches, lowered.plan->launch_count, library,
+                            arena, error);
   *plan = status ? NULL : lowered.plan;
   return status;
 }

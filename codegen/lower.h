@@ -24,6 +24,11 @@ typedef struct poa_lowered {
 poa_status poa_lower_launches(const poa_graph *scheduled, const poa_target *target,
                               poa_arena *arena, poa_lowered *lowered, poa_error *error);
 
+/* Gives launches[i] the kernel of requests[i] from `library`, which must outlive them: all at once,
+ * so that it compiles on all cores. `arena` is for the time of the call. */
+poa_status poa_lower_link(const poa_kernel_request *requests, poa_plan_launch *launches, int count,
+                          poa_kernel_library *library, poa_arena *arena, poa_error *error);
+
 /* The same, compiled: every launch has its kernel from `library`, which must outlive the
  * plan's use, as must `arena` and the graph's. */
 poa_status poa_lower(const poa_graph *scheduled, poa_kernel_library *library, poa_arena *arena,

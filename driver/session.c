@@ -11,25 +11,27 @@
 #include "runtime/clock.h"
 #include "runtime/plan_copy.h"
 
-/* Description to plan; everything in between is freed. */
-static poa_status compile(poa_session *session, poa_program_at *program, poa_arena *arena,
-                          poa_error *error) {
+/* Description to plan, but for its kernels; the graph stays in the arena, where they refer to it.
+ */
+static poa_status plan(const poa_session *session, poa_program_at *program, poa_error *error) {
   poa_options options = {.point = program->point,
                          .has_point = true,
                          .keep_probes = program->probes,
                          .vector_lanes = session->target.vector_lanes};
+  poa_arena *arena = program->unlinked;
   poa_graph *graph;
-  poa_plan *plan;
+  poa_lowered *lowered = poa_arena_alloc(arena, sizeof *lowered);
   double start = poa_seconds();
   poa_status status = poa_model_graph(session->model, program->entry, arena, &graph, error);
   if (status == POA_OK)
     status = poa_pipeline_run(graph, NULL, NULL, &options, false, NULL, NULL, error);
   program->pass_seconds = poa_seconds() - start;
   if (status == POA_OK)
-    status = poa_lower(graph, session->library, arena, &plan, error);
+    status = poa_lower_launches(graph, &session->target, arena, lowered, error);
   if (status)
     return status;
-  program->plan = poa_plan_copy(plan);
+  program->kernels = lowered->requests;
+  program->plan = poa_plan_copy(lowered->plan);
   program->owned = true;
   return program->plan ? POA_OK : poa_fail(error, POA_NO_MEMORY, "no memory for the plan");
 }
@@ -38,15 +40,26 @@ static poa_status compile(poa_session *session, poa_program_at *program, poa_are
  * system cost more than some passes. */
 static poa_status make_plan(void *context, poa_program_at *program, poa_error *error) {
   poa_session *session = context;
-  poa_arena *arena = atomic_exchange(&session->spare, NULL);
-  if (!arena)
-    arena = poa_arena_create();
-  if (!arena)
+  program->unlinked = atomic_exchange(&session->spare, NULL);
+  if (!program->unlinked)
+    program->unlinked = poa_arena_create();
+  if (!program->unlinked)
     return poa_fail(error, POA_NO_MEMORY, "no memory to compile '%s'", program->entry);
-  poa_status status = compile(session, program, arena, error);
-  poa_arena_reset(arena);
-  poa_arena_free(atomic_exchange(&session->spare, arena));
-  return status;
+  return plan(session, program, error);
+}
+
+static poa_status link_plan(void *context, poa_program_at *program, poa_error *error) {
+  poa_session *session = context;
+  /* The plan is a copy of ours. */
+  poa_plan_launch *launches = (poa_plan_launch *)(uintptr_t)program->plan->launches;
+  poa_status status = poa_lower_link(program->kernels, launches, program->plan->launch_count,
+                                     session->library, program->unlinked, error);
+  if (status)
+    return status;
+  poa_arena_reset(program->unlinked);
+  poa_arena_free(atomic_exchange(&session->spare, program->unlinked));
+  program->unlinked = NULL;
+  return POA_OK;
 }
 
 static poa_status measure(void *context, poa_subnetwork *network, poa_error *error) {
@@ -75,6 +88,7 @@ poa_status poa_session_open(poa_session *session, poa_model *model, const poa_fl
                                 .lattice = poa_model_lattice(model),
                                 .has_features = poa_model_has_entry(model, "features"),
                                 .make = make_plan,
+                                .link = link_plan,
                                 .measure = measure,
                                 .describe = describe,
                                 .context = session};

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "program/compile_ahead.h"
+#include "program/first_step.h"
 #include "program/initial_weights.h"
 #include "program/sampling.h"
 #include "program/training_report.h"
@@ -30,12 +32,13 @@ typedef struct trainer {
   poa_dataset *data;
   poa_deck *deck;
   poa_feeder *feeder;
+  poa_compile_ahead *ahead; /* NULL: plans need no compiling */
   poa_metrics *metrics;
   poa_progress *progress;
   char normalization[100]; /* of the images, as text; "" if none are read */
   int64_t step;
-  int64_t skipped; /* steps that changed nothing */
-  double waited;   /* seconds for images */
+  int64_t skipped;                 /* steps that changed nothing */
+  double waited, waited_for_plans; /* seconds, for images and for kernels */
 } trainer;
 
 /* Folders */
@@ -91,20 +94,38 @@ static poa_status save_checkpoint(trainer *t, poa_error *error) {
 
 /* Start */
 
-/* The sub-network of a step, made if it is new. */
-static poa_status program_of(trainer *t, int64_t step, poa_program_at **program, poa_error *error) {
-  poa_point point = poa_sampling_point(t->deck, t->settings->seed, step);
-  return poa_supernet_program(t->net, STEP, &point, false, program, error);
+static poa_point point_of(const trainer *t, int64_t step) {
+  return poa_sampling_point(t->deck, t->settings->seed, step);
 }
 
-/* First values, or those of the checkpoint. */
-static poa_status fill_parameters(trainer *t, poa_error *error) {
+/* Has the sub-networks of the steps that follow compiled while this one runs. */
+static void compile_ahead(trainer *t) {
+  poa_point points[POA_AHEAD];
+  int64_t left = t->settings->steps - t->step - 1;
+  int count = left < POA_AHEAD ? (int)left : POA_AHEAD;
+  for (int i = 0; i < count; i++)
+    points[i] = point_of(t, t->step + 1 + i);
+  poa_compile_ahead_want(t->ahead, points, count);
+}
+
+static poa_status program_of_step(trainer *t, poa_program_at **program, poa_error *error) {
+  double waited = 0;
+  poa_point point = point_of(t, t->step);
+  if (!t->ahead)
+    return poa_supernet_program(t->net, STEP, &point, false, program, error);
+  poa_status status = poa_compile_ahead_take(t->ahead, &point, program, &waited, error);
+  t->waited_for_plans += waited;
+  if (status == POA_OK)
+    compile_ahead(t);
+  return status;
+}
+
+/* First values from elsewhere, or those of the checkpoint. */
+static poa_status read_parameters(trainer *t, poa_error *error) {
   if (t->settings->resume)
     return load_checkpoint(t, error);
-  poa_status status = poa_parameter_store_initialize(t->net->store, t->settings->seed, 0, error);
-  if (status == POA_OK && t->settings->init)
-    status = poa_take_initial_weights(t->net->store, t->settings->init, error);
-  return status;
+  return t->settings->init ? poa_take_initial_weights(t->net->store, t->settings->init, error)
+                           : POA_OK;
 }
 
 /* How images are normalized goes into the checkpoint: a network is no use without it. */
@@ -130,20 +151,40 @@ static poa_status open_data(trainer *t, poa_error *error) {
   return POA_OK;
 }
 
+/* Fetches kernels while others make the first batch and all that a step needs in memory. */
+static poa_status make_ready(trainer *t, poa_program_at *program, poa_error *error) {
+  const poa_training *s = t->settings;
+  poa_first_step first;
+  poa_status status =
+      poa_first_step_begin(&first, t->net, program->plan, !s->resume, s->seed, error);
+  if (status == POA_OK)
+    status = poa_supernet_link(t->net, program, error);
+  poa_first_step_finish(&first);
+  return status;
+}
+
+/* The step to begin with is known before the checkpoint's values are read. */
 static poa_status start(trainer *t, poa_error *error) {
   const poa_training *s = t->settings;
-  poa_program_at *first;
+  poa_program_at *program;
+  poa_point point;
   poa_status status = poa_sampling_deck(t->net->lattice, &t->deck, error);
   if (status == POA_OK)
     status = open_data(t, error);
+  if (status == POA_OK) {
+    point = point_of(t, 0);
+    status = poa_supernet_plan(t->net, STEP, &point, false, &program, error);
+  }
   if (status == POA_OK)
-    status = program_of(t, 0, &first, error);
+    note_normalization(t, program->plan);
   if (status == POA_OK)
-    note_normalization(t, first->plan);
+    status = make_ready(t, program, error);
   if (status == POA_OK)
-    status = fill_parameters(t, error);
+    status = read_parameters(t, error);
   if (status == POA_OK)
-    status = poa_feeder_create(&t->feeder, first->plan, t->data, s->seed, t->step, error);
+    status = poa_feeder_create(&t->feeder, program->plan, t->data, s->seed, t->step, error);
+  if (status == POA_OK)
+    status = poa_compile_ahead_create(&t->ahead, t->net, STEP, error);
   if (status == POA_OK)
     status = poa_run_folder_make(&s->folder, error);
   if (status == POA_OK)
@@ -208,7 +249,7 @@ static poa_status run_step(trainer *t, poa_error *error) {
   poa_program_at *program;
   poa_metric values[MAX_REPORTS];
   double waited = 0;
-  poa_status status = program_of(t, t->step, &program, error);
+  poa_status status = program_of_step(t, &program, error);
   if (status == POA_OK)
     status = poa_supernet_prepare(t->net, program, error);
   if (status == POA_OK)
@@ -260,6 +301,8 @@ static void tell_speed(const trainer *t) {
   char plans[200] = "";
   t->net->describe(t->net->context, plans, sizeof plans);
   printf("%s; waited %.1f s for images", plans, t->waited);
+  if (t->net->link)
+    printf(" and %.1f s for kernels", t->waited_for_plans);
   if (t->skipped)
     printf("; %" PRId64 " steps skipped", t->skipped);
   int64_t unreadable = poa_dataset_unreadable(t->data);
@@ -274,6 +317,8 @@ static poa_status train(trainer *t, poa_error *error) {
     status = run_steps(t, error);
   if (status)
     return status;
+  poa_compile_ahead_free(t->ahead);
+  t->ahead = NULL;
   tell_speed(t);
   poa_feeder_free(t->feeder); /* its thread would take time from the evaluation */
   t->feeder = NULL;
@@ -289,6 +334,7 @@ poa_status poa_train_network(const poa_training *training, poa_supernet *net, po
   trainer t = {.settings = training, .net = net};
   poa_status status = train(&t, error);
   poa_progress_finish(t.progress);
+  poa_compile_ahead_free(t.ahead);
   poa_feeder_free(t.feeder);
   poa_metrics_close(t.metrics);
   poa_deck_free(t.deck);

@@ -115,17 +115,12 @@ static poa_status check_plan(const poa_plan *plan, const poa_parameter_store *st
 
 /* Preparation */
 
-/* What the new arena holds is not copied: nothing in it survives a step. */
-static poa_status grow_arena(poa_executor *executor, int64_t bytes, poa_error *error) {
+/* Nothing in the arena survives a step, but the pages that back it are kept: to touch new ones
+ * takes longer than all else that a new plan does. */
+poa_status poa_executor_reserve(poa_executor *executor, int64_t bytes, poa_error *error) {
   if (executor->arena.data && executor->arena.bytes >= bytes)
     return POA_OK;
-  poa_memory_block larger;
-  poa_status status = poa_memory_block_create(&larger, bytes, "the values of a step", error);
-  if (status != POA_OK)
-    return status;
-  poa_memory_block_free(&executor->arena);
-  executor->arena = larger;
-  return POA_OK;
+  return poa_memory_block_grow(&executor->arena, bytes, "the values of a step", error);
 }
 
 void *poa_prepared_pointer(const poa_prepared *prepared, poa_plan_buffer buffer) {
@@ -190,7 +185,7 @@ poa_status poa_executor_prepare(poa_executor *executor, const poa_plan *plan,
   if (status == POA_OK)
     status = bind_externals(made, error);
   if (status == POA_OK)
-    status = grow_arena(executor, plan->arena_bytes, error);
+    status = poa_executor_reserve(executor, plan->arena_bytes, error);
   if (status != POA_OK) {
     poa_prepared_free(made);
     return status;

@@ -37,6 +37,9 @@ poa_status poa_executor_create(poa_executor **executor, int threads, const poa_p
 /* Frees the executor and its arena, after everything prepared with it is freed. */
 void poa_executor_free(poa_executor *executor);
 
+/* Makes the arena at least `bytes` large, as preparing a plan does. */
+poa_status poa_executor_reserve(poa_executor *executor, int64_t bytes, poa_error *error);
+
 /* Makes `plan` ready to run on the values of `store` (may be NULL for a plan without
  * parameters). Both must outlive *prepared, which the caller frees. Grows the arena if
  * the plan needs more: pointers into the arena got before are then void, and plans

@@ -18,6 +18,12 @@ typedef struct poa_memory_block {
 poa_status poa_memory_block_create(poa_memory_block *block, int64_t bytes, const char *purpose,
                                    poa_error *error);
 
+/* Makes a block larger; it may move. What it held it still holds, on the same pages of the
+ * machine's memory, and what is added is zero. An empty block is made. Fails as
+ * poa_memory_block_create does, and leaves the block as it was. */
+poa_status poa_memory_block_grow(poa_memory_block *block, int64_t bytes, const char *purpose,
+                                 poa_error *error);
+
 /* Returns the memory and empties the block; an empty block is left alone. */
 void poa_memory_block_free(poa_memory_block *block);
 
