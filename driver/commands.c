@@ -5,8 +5,8 @@
 
 const poa_command poa_commands[] = {
     {"train", poa_train,
-     "set,data,steps,out,init,resume,threads,seed,every,cpu,cache,no-cache,plugin,quiet", 1, 1,
-     "poa train MODEL --data PATH [--out DIR] [--steps N] [--set NAME=VALUE,..] [--resume]",
+     "set,data,steps,out,init,resume,threads,seed,every,cpu,cache,no-cache,plugin,quiet,trace", 1,
+     1, "poa train MODEL --data PATH [--out DIR] [--steps N] [--set NAME=VALUE,..] [--resume]",
      "pre-trains the elastic network and evaluates its sub-networks",
      "MODEL is a description or the name of a recipe. The run's folder gets "
      "checkpoint.safetensors\n"
@@ -14,7 +14,9 @@ const poa_command poa_commands[] = {
      "With --resume the run goes on where its checkpoint stands, with the constants it was\n"
      "started with, and ends bit for bit as if it had never stopped. With --init the largest "
      "network\n"
-     "starts from a plain one's weights.\n\n"
+     "starts from a plain one's weights. --trace writes what each thread did in the first 5 "
+     "steps:\n"
+     "kernels, waits, batches, compilation, checkpoints.\n\n"
      "--data PATH is a folder of images (.jpg .jpeg .png .webp .ppm .pgm), at any depth: all of "
      "it, "
      "or\n"

@@ -54,6 +54,8 @@ static const poa_flag_row table[] = {
     {"steps", POA_FLAG_COUNT, FIELD(steps), 1, "N", "how many steps"},
     {"target", POA_FLAG_TEXT, FIELD(target), 0, "TRIPLE", "another machine, as aarch64-linux-gnu"},
     {"threads", POA_FLAG_COUNT, FIELD(threads), 1, "N", "how many threads (default: one per core)"},
+    {"trace", POA_FLAG_TEXT, FIELD(trace), 0, "FILE",
+     "write a timeline of the first steps, for Perfetto or chrome://tracing"},
     {"verify", POA_FLAG_SWITCH, FIELD(verify), 0, NULL, "check the graph after each pass"},
     {"weights", POA_FLAG_TEXT, FIELD(weights), 0, "FILE",
      "a run's folder, an extracted file, or a safetensors file with the model's names"},

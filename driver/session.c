@@ -8,6 +8,7 @@
 #include "codegen/lower.h"
 #include "driver/kernels.h"
 #include "driver/subnetwork.h"
+#include "program/cpu.h"
 #include "runtime/clock.h"
 #include "runtime/plan_copy.h"
 
@@ -99,6 +100,8 @@ poa_status poa_session_open(poa_session *session, poa_model *model, const poa_fl
   int threads = flags->threads > 0 ? (int)flags->threads : 0;
   if (status == POA_OK)
     status = poa_executor_create(&session->net.executor, threads, session->plugins, error);
+  if (status == POA_OK && !flags->first_step) /* which `poa bench` runs, and has warned */
+    poa_warn_of_threads("poa: ", flags->threads);
   return status;
 }
 

@@ -81,6 +81,7 @@ static void describe_run(trainer *t) {
   t->settings.again = poa_arena_format(t->arena, "poa train %s", flags->arguments[0]);
   t->settings.data = flags->data;
   t->settings.init = flags->init;
+  t->settings.trace = flags->trace;
   t->settings.seed = flags->seed > 0 ? (uint64_t)flags->seed : 0;
   t->settings.every = flags->every > 0 ? flags->every : CHECKPOINT_EVERY;
   t->settings.resume = flags->resume;
@@ -89,6 +90,8 @@ static void describe_run(trainer *t) {
 
 static poa_status train(trainer *t, const poa_flags *given, poa_error *error) {
   t->flags = *given;
+  if (given->trace && poa_check_writable(given->trace, error))
+    return error->status;
   poa_status status = poa_training_folder(given->out, given->arguments[0], given->resume,
                                           &t->settings.folder, error);
   if (status == POA_OK && given->resume)

@@ -30,6 +30,7 @@ struct poa_compile_ahead {
   bool making; /* the point `at` */
   poa_point at;
   bool awaited, stop;
+  poa_trace *trace;
   made *finished;
 };
 
@@ -51,6 +52,15 @@ static void take_first(poa_compile_ahead *a) {
   memmove(&a->wanted[0], &a->wanted[1], (size_t)--a->wanted_count * sizeof *a->wanted);
 }
 
+static void make(const poa_compile_ahead *a, made *one, poa_trace *trace) {
+  char point[256];
+  double begin = poa_seconds();
+  poa_supernet_make(a->net, a->entry, &one->point, &one->program, &one->failure);
+  poa_point_print(a->net->lattice, &one->point, point, sizeof point);
+  poa_trace_add(trace, poa_trace_other(trace, POA_TRACE_COMPILE), "compile", "compile", point,
+                begin, poa_seconds());
+}
+
 static void *make_programs(void *argument) {
   poa_compile_ahead *a = argument;
   pthread_mutex_lock(&a->mutex);
@@ -66,8 +76,9 @@ static void *make_programs(void *argument) {
     one->point = a->at;
     a->making = true;
     omp_set_num_threads(a->awaited ? a->threads : 1); /* of this thread's teams alone */
+    poa_trace *trace = a->trace;
     pthread_mutex_unlock(&a->mutex);
-    poa_supernet_make(a->net, a->entry, &one->point, &one->program, &one->failure);
+    make(a, one, trace);
     pthread_mutex_lock(&a->mutex);
     a->making = false;
     one->next = a->finished;
@@ -154,6 +165,12 @@ static void add_wanted(poa_compile_ahead *a, const poa_point *point) {
     if (poa_point_equal(a->net->lattice, &a->wanted[i], point))
       return;
   a->wanted[a->wanted_count++] = *point;
+}
+
+void poa_compile_ahead_trace(poa_compile_ahead *ahead, poa_trace *trace) {
+  pthread_mutex_lock(&ahead->mutex);
+  ahead->trace = trace;
+  pthread_mutex_unlock(&ahead->mutex);
 }
 
 void poa_compile_ahead_want(poa_compile_ahead *ahead, const poa_point *points, int count) {

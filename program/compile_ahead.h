@@ -24,6 +24,9 @@ poa_status poa_compile_ahead_create(poa_compile_ahead **ahead, poa_supernet *net
 /* Ends the thread, when it is done with the point that it is at. */
 void poa_compile_ahead_free(poa_compile_ahead *ahead);
 
+/* From the next point on, `trace` gets when it was compiled; NULL: none does. */
+void poa_compile_ahead_trace(poa_compile_ahead *ahead, poa_trace *trace);
+
 /* The points of the next steps, soonest first, at most POA_AHEAD; they replace those asked for
  * before. */
 void poa_compile_ahead_want(poa_compile_ahead *ahead, const poa_point *points, int count);

@@ -1,6 +1,7 @@
 /* cpu.c: see cpu.h. Compilers want the name of a feature as a literal, so each has a row. */
 #include "program/cpu.h"
 
+#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -81,4 +82,11 @@ poa_status poa_choose_variant(const poa_program *program, int *variant, poa_erro
                   "this program is compiled for %s, and this CPU lacks: %s; compile it for this "
                   "kind of CPU, as with --cpu x86-64-v3 or --cpu x86-64",
                   program->variants[program->variant_count - 1].cpu, missing);
+}
+
+void poa_warn_of_threads(const char *prefix, int64_t threads) {
+  int processors = omp_get_num_procs();
+  if (threads > processors)
+    fprintf(stderr, "%swarning: %lld threads on %d processor%s: steps will be slower than on %d\n",
+            prefix, (long long)threads, processors, processors == 1 ? "" : "s", processors);
 }

@@ -128,6 +128,8 @@ static poa_status open_program(poa_features *f, poa_error *error) {
   poa_status status = open_weights(f, error);
   if (status == POA_OK)
     status = poa_executor_create(&f->executor, (int)f->flags->threads, NULL, error);
+  if (status == POA_OK)
+    poa_warn_of_threads("", f->flags->threads);
   return status ? status : poa_features_choose(f, error);
 }
 

@@ -16,6 +16,7 @@
 #include "program/initial_weights.h"
 #include "program/sampling.h"
 #include "program/training_report.h"
+#include "runtime/clock.h"
 #include "runtime/dataset.h"
 #include "runtime/metrics.h"
 #include "runtime/progress.h"
@@ -34,6 +35,8 @@ typedef struct trainer {
   poa_feeder *feeder;
   poa_compile_ahead *ahead; /* NULL: plans need no compiling */
   poa_metrics *metrics;
+  poa_trace *trace; /* of the first steps, or NULL */
+  int64_t traced_until;
   poa_progress *progress;
   char normalization[100]; /* of the images, as text; "" if none are read */
   int64_t step;
@@ -89,7 +92,12 @@ static poa_status save_checkpoint(trainer *t, poa_error *error) {
       .overrides = t->settings->overrides,
       .normalization = t->normalization,
   };
-  return poa_checkpoint_save(t->settings->folder.checkpoint, t->net->store, &info, error);
+  double begin = poa_seconds();
+  poa_status status =
+      poa_checkpoint_save(t->settings->folder.checkpoint, t->net->store, &info, error);
+  poa_trace_add(t->trace, poa_trace_other(t->trace, POA_TRACE_RUN), "checkpoint", "run", NULL,
+                begin, poa_seconds());
+  return status;
 }
 
 /* Start */
@@ -196,6 +204,51 @@ static poa_status start(trainer *t, poa_error *error) {
   return status;
 }
 
+/* The trace */
+
+static void trace_threads(trainer *t, poa_trace *trace) {
+  poa_executor_trace(t->net->executor, trace);
+  poa_feeder_trace(t->feeder, trace);
+  if (t->ahead)
+    poa_compile_ahead_trace(t->ahead, trace);
+}
+
+static poa_status begin_trace(trainer *t, poa_error *error) {
+  if (!t->settings->trace)
+    return POA_OK;
+  poa_status status = poa_trace_create(&t->trace, poa_executor_threads(t->net->executor), error);
+  t->traced_until = t->step + POA_TRACED_STEPS;
+  if (status == POA_OK)
+    trace_threads(t, t->trace);
+  return status;
+}
+
+/* What the thread that trains did; nothing once the traced steps are over. */
+static void trace(trainer *t, const char *what, const char *detail, double begin) {
+  if (t->step < t->traced_until)
+    poa_trace_add(t->trace, poa_trace_other(t->trace, POA_TRACE_RUN), what, "run", detail, begin,
+                  poa_seconds());
+}
+
+static void trace_step(trainer *t, const poa_program_at *program, double begin) {
+  char point[256], detail[300];
+  if (t->step >= t->traced_until)
+    return;
+  poa_point_print(t->net->lattice, &program->point, point, sizeof point);
+  snprintf(detail, sizeof detail, "%" PRId64 " %s", t->step + 1, point);
+  trace(t, "step", detail, begin);
+  if (t->step + 1 == t->traced_until)
+    trace_threads(t, NULL);
+}
+
+/* When the threads that add to it have ended, or the last traced step has. */
+static poa_status write_trace(trainer *t, poa_error *error) {
+  poa_status status = t->trace ? poa_trace_write(t->trace, t->settings->trace, error) : POA_OK;
+  poa_trace_free(t->trace);
+  t->trace = NULL;
+  return status;
+}
+
 /* A step */
 
 /* Files that could not be read are told when they are met, the first few by name. */
@@ -248,10 +301,13 @@ static double shown_loss(const poa_metric *values, int count) {
 static poa_status run_step(trainer *t, poa_error *error) {
   poa_program_at *program;
   poa_metric values[MAX_REPORTS];
-  double waited = 0;
+  double waited = 0, begin = poa_seconds();
   poa_status status = program_of_step(t, &program, error);
+  trace(t, "wait for kernels", NULL, begin);
   if (status == POA_OK)
     status = poa_supernet_prepare(t->net, program, error);
+  if (status == POA_OK)
+    begin = poa_seconds();
   if (status == POA_OK)
     status = poa_feeder_fill(t->feeder, program->plan, t->step,
                              poa_executor_arena(t->net->executor), &waited, error);
@@ -259,7 +315,10 @@ static poa_status run_step(trainer *t, poa_error *error) {
     tell_unreadable(t);
     return status;
   }
+  trace(t, "wait for images", NULL, begin);
+  begin = poa_seconds();
   poa_executor_run(t->net->executor, program->prepared, NULL);
+  trace_step(t, program, begin);
   t->waited += waited;
   int count = read_reports(t, program, values);
   tell_if_not_finite(t, values, count);
@@ -314,6 +373,8 @@ static void tell_speed(const trainer *t) {
 static poa_status train(trainer *t, poa_error *error) {
   poa_status status = start(t, error);
   if (status == POA_OK)
+    status = begin_trace(t, error);
+  if (status == POA_OK)
     status = run_steps(t, error);
   if (status)
     return status;
@@ -322,6 +383,9 @@ static poa_status train(trainer *t, poa_error *error) {
   tell_speed(t);
   poa_feeder_free(t->feeder); /* its thread would take time from the evaluation */
   t->feeder = NULL;
+  status = write_trace(t, error);
+  if (status)
+    return status;
   poa_dataset_free(t->data); /* what it keeps would take memory from it */
   t->data = NULL;
   poa_metrics_close(t->metrics);
@@ -336,6 +400,8 @@ poa_status poa_train_network(const poa_training *training, poa_supernet *net, po
   poa_progress_finish(t.progress);
   poa_compile_ahead_free(t.ahead);
   poa_feeder_free(t.feeder);
+  if (write_trace(&t, status ? NULL : error) && status == POA_OK)
+    status = error->status;
   poa_metrics_close(t.metrics);
   poa_deck_free(t.deck);
   poa_dataset_free(t.data);

@@ -6,12 +6,15 @@
 #include "program/supernet.h"
 #include "runtime/checkpoint.h"
 
+enum { POA_TRACED_STEPS = 5 };
+
 typedef struct poa_training {
   const char *model;     /* as the user named it; recorded */
   const char *overrides; /* the constants set, as one text; recorded */
   const char *again;     /* the command that started the run, without flags: "poa train fashion" */
   const char *data;      /* path of the images */
   const char *init;      /* weights to start from, or NULL */
+  const char *trace;     /* where a timeline of the first POA_TRACED_STEPS goes, or NULL */
   poa_run_folder folder;
   uint64_t seed;
   int64_t steps; /* in all */

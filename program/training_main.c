@@ -204,6 +204,8 @@ static poa_status train(trainer *t, const char *name, poa_error *error) {
   int threads = t->flags->threads > 0 ? (int)t->flags->threads : 0;
   if (status == POA_OK)
     status = poa_compiled_plans_open(&t->net, &t->plans, threads, t->plugins, error);
+  if (status == POA_OK)
+    poa_warn_of_threads("", t->flags->threads);
   return status ? status : poa_train_network(&t->settings, &t->net, error);
 }
 

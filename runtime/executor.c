@@ -4,6 +4,7 @@
 #include <omp.h>
 #include <stdlib.h>
 
+#include "runtime/clock.h"
 #include "runtime/memory_block.h"
 #include "runtime/tile_shares.h"
 
@@ -12,6 +13,7 @@ struct poa_executor {
   const poa_plugins *plugins;
   poa_memory_block arena;
   poa_tile_share *shares; /* one per thread */
+  poa_trace *trace;       /* NULL: none */
 };
 
 typedef struct prepared_launch {
@@ -59,6 +61,10 @@ void poa_executor_free(poa_executor *executor) {
 
 void *poa_executor_arena(const poa_executor *executor) {
   return executor->arena.data;
+}
+
+void poa_executor_trace(poa_executor *executor, poa_trace *trace) {
+  executor->trace = trace;
 }
 
 int poa_executor_threads(const poa_executor *executor) {
@@ -234,6 +240,19 @@ static void run_timed(const poa_plan_launch *launch, int number, const prepared_
     *seconds = omp_get_wtime() - start;
 }
 
+/* The barrier stands outside the launch, so that waiting is told from working. */
+static void run_traced(const poa_plan_launch *launch, int number, const prepared_launch *prepared,
+                       poa_team_place *place, poa_trace *trace) {
+  if (launch->barrier || launch->external) {
+    double arrived = poa_seconds();
+#pragma omp barrier
+    poa_trace_add(trace, place->thread, "barrier", "wait", NULL, arrived, poa_seconds());
+  }
+  double begin = poa_seconds();
+  run_launch(launch, number, prepared, place);
+  poa_trace_add(trace, place->thread, launch->label, launch->family, NULL, begin, poa_seconds());
+}
+
 void poa_executor_run(poa_executor *executor, poa_prepared *prepared, double *seconds) {
   const poa_plan *plan = prepared->plan;
   if (prepared->resolved_arena != executor->arena.data)
@@ -248,6 +267,8 @@ void poa_executor_run(poa_executor *executor, poa_prepared *prepared, double *se
     for (int i = 0; i < plan->launch_count; i++) {
       if (seconds)
         run_timed(&plan->launches[i], i, &prepared->launches[i], &place, &seconds[i]);
+      else if (executor->trace)
+        run_traced(&plan->launches[i], i, &prepared->launches[i], &place, executor->trace);
       else
         run_launch(&plan->launches[i], i, &prepared->launches[i], &place);
     }

@@ -24,6 +24,7 @@
 #include "runtime/external.h"
 #include "runtime/parameter_store.h"
 #include "runtime/plan.h"
+#include "runtime/trace.h"
 
 typedef struct poa_executor poa_executor;
 typedef struct poa_prepared poa_prepared;
@@ -53,6 +54,10 @@ void poa_prepared_free(poa_prepared *prepared);
 /* Computes one step. `seconds`, if not NULL, receives the time of each of the plan's launches;
  * timing puts a barrier around every launch and changes no value. */
 void poa_executor_run(poa_executor *executor, poa_prepared *prepared, double *seconds);
+
+/* From the next step on, `trace` gets every launch and wait of every thread; NULL: none does. It
+ * must have been made for as many threads. */
+void poa_executor_trace(poa_executor *executor, poa_trace *trace);
 
 /* The arena, shared by all plans prepared: where a step's inputs go and its outputs lie.
  * Valid until the next poa_executor_prepare. */

@@ -29,6 +29,7 @@ struct poa_feeder {
   pthread_cond_t changed;
   int64_t taken, ready; /* next step to be filled; next to be prepared */
   bool stop;
+  poa_trace *trace;
   poa_error failure; /* of preparing step `ready`; the thread has ended */
 };
 
@@ -41,10 +42,14 @@ static void *prepare_steps(void *argument) {
       continue;
     }
     int64_t step = f->ready;
+    poa_trace *trace = f->trace;
     pthread_mutex_unlock(&f->mutex);
+    double begin = poa_seconds();
     poa_error failure = {0};
     poa_status status =
         poa_preparation_make(f->preparation, step, f->slots[step % SLOTS], &failure);
+    poa_trace_add(trace, poa_trace_other(trace, POA_TRACE_IMAGES), "batch", "images", NULL, begin,
+                  poa_seconds());
     pthread_mutex_lock(&f->mutex);
     if (status == POA_OK)
       f->ready++;
@@ -124,6 +129,12 @@ poa_status poa_feeder_create(poa_feeder **feeder, const poa_plan *plan, const po
     *feeder = NULL;
   }
   return status;
+}
+
+void poa_feeder_trace(poa_feeder *feeder, poa_trace *trace) {
+  pthread_mutex_lock(&feeder->mutex);
+  feeder->trace = trace;
+  pthread_mutex_unlock(&feeder->mutex);
 }
 
 void poa_feeder_free(poa_feeder *feeder) {

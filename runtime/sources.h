@@ -8,6 +8,7 @@
 #define POA_RUNTIME_SOURCES_H
 
 #include "runtime/plan.h"
+#include "runtime/trace.h"
 
 typedef struct poa_dataset poa_dataset;
 typedef struct poa_feeder poa_feeder;
@@ -25,6 +26,8 @@ bool poa_source_exists(const char *name, char *advice, size_t size);
 poa_status poa_feeder_create(poa_feeder **feeder, const poa_plan *plan, const poa_dataset *data,
                              uint64_t seed, int64_t first_step, poa_error *error);
 void poa_feeder_free(poa_feeder *feeder);
+/* From the next step that is prepared on, `trace` gets when it was; NULL: none does. */
+void poa_feeder_trace(poa_feeder *feeder, poa_trace *trace);
 
 /* Writes the inputs of `step` (steps come in order) into the arena of `plan`. Sets
  * *waited to the seconds spent waiting for images. */

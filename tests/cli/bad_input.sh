@@ -34,6 +34,18 @@ refuse 'takes an integer' bench tiny --threads zero
 refuse 'takes an integer' bench tiny --threads 0
 refuse 'takes an integer up to' bench tiny --threads 4294967297
 refuse 'more than the 4096' bench tiny --threads 5000
+
+# More threads than processors work, and are warned of.
+many=$(($(nproc) + 1))
+if "$poa" replay tiny "$case" --threads $many >/dev/null 2>err.log &&
+  grep -q "warning: $many threads on $(nproc) processor" err.log; then
+  passed=$((passed + 1))
+else
+  echo "FAILED: no warning of $many threads in:"
+  head -5 err.log
+  failed=$((failed + 1))
+fi
+
 refuse 'usage: poa train' train
 refuse "no model 'tinny'" info tinny
 refuse "did you mean 'min_width'" info tiny --set min_widht=64

@@ -28,9 +28,9 @@ recipe_of() {
 replay() {
   local name=$1
   shift
-  "$poa" replay "$(recipe_of "$name")" "$golden/$name.safetensors" "$@" >"$name.log" 2>&1 && return
+  "$poa" replay "$(recipe_of "$name")" "$golden/$name.safetensors" "$@" >"$name.log" 2>"$name.err" && return
   fail "$name $*"
-  grep -m 5 FAILED "$name.log" || tail -3 "$name.log"
+  grep -m 5 FAILED "$name.log" || tail -3 "$name.err"
 }
 
 cpus="x86-64"
