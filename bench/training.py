@@ -200,7 +200,7 @@ def print_bars(runs, recipes, scaling):
     found = {recipe: figures(runs, recipe) for recipe in recipes}
     if scaling:
         found[SCALE]["scaling"] = scaling
-    print("| | " + " | ".join(recipes) + " |\n|---" * 1 + "|---" * len(recipes) + "|")
+    print("| | " + " | ".join(recipes) + " |\n|---" + "|---" * len(recipes) + "|")
     for key, title, relation, bars in ROWS:
         values = [cell(key, relation, found[r].get(key), bars.get(r)) for r in recipes]
         print(f"| {title} | " + " | ".join(values) + " |")
@@ -215,7 +215,7 @@ def print_steps(runs):
         gib = lambda results, key: f"{max(r[key] for r in results) / 2**30:.2f}"
         print(f"| {recipe} | {precision} | {median(r['model_gflop'] for r in mine):.0f} "
               f"| {median(r['step_s'] for r in mine):.3f} | {spread[0]:.3f} to {spread[1]:.3f} "
-              f"| {median(r['median'] for r in theirs) if theirs else float('nan'):.3f} "
+              f"| {format(median(r['median'] for r in theirs), '.3f') if theirs else '-'} "
               f"| {gib(mine, 'rss_peak_bytes')} | {gib(mine, 'planned_peak_bytes')} "
               f"| {gib(theirs, 'peak_resident_bytes') if theirs else '-'} "
               f"| {entry['best'].name if entry['best'] else '-'} |")
