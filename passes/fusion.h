@@ -119,6 +119,8 @@ void poa_join_siblings(poa_fusion *f);
 /* hoist_kernels.c */
 
 void poa_hoist_kernels(poa_fusion *f);
+/* Whether the kernel writes little for what it reads and no kernel from `first` on does. */
+bool poa_frees_memory(const poa_fusion *f, int kernel, int first);
 
 /* repeat_cheap.c */
 

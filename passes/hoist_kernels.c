@@ -28,8 +28,19 @@ static int64_t bytes_written(const poa_fusion *f, int kernel) {
   return bytes;
 }
 
-/* Bytes of the largest value of the step that it reads. */
-static int64_t bytes_read(const poa_fusion *f, int kernel) {
+/* Whether kernel `first` or one behind it reads the value, through views too. */
+static bool is_read_from(const poa_fusion *f, poa_value value, int first) {
+  const poa_fused_node *n = poa_fused(f, value);
+  for (int u = 0; u < n->user_count; u++) {
+    int reader = poa_fused(f, n->users[u])->kernel;
+    if (reader >= first || (reader == POA_FUSED_NONE && is_read_from(f, n->users[u], first)))
+      return true;
+  }
+  return false;
+}
+
+/* Bytes of the largest value of the step that it reads and nobody from kernel `first` on does. */
+static int64_t bytes_read(const poa_fusion *f, int kernel, int first) {
   int64_t most = 0;
   for (uint32_t i = f->kernels[kernel].first; i != POA_FUSED_END; i = poa_fused(f, i)->next) {
     const poa_fused_node *n = poa_fused(f, i);
@@ -39,7 +50,8 @@ static int64_t bytes_read(const poa_fusion *f, int kernel) {
       int ready = poa_fused_ready(f, operand);
       int64_t bytes = poa_type_bytes(&poa_fused_op(f, operand)->type);
       if (ready >= 0 && ready != kernel && !base &&
-          poa_fused_op(f, operand)->op != POA_OP_broadcast && bytes > most)
+          poa_fused_op(f, operand)->op != POA_OP_broadcast && bytes > most &&
+          !is_read_from(f, operand, first))
         most = bytes;
     }
   }
@@ -69,11 +81,15 @@ static int last_needed(const poa_fusion *f, int kernel, const int *group) {
   return last;
 }
 
+bool poa_frees_memory(const poa_fusion *f, int kernel, int first) {
+  return LITTLE * bytes_written(f, kernel) <= bytes_read(f, kernel, first);
+}
+
 void poa_hoist_kernels(poa_fusion *f) {
   int *group = poa_arena_alloc(f->scratch, (size_t)f->kernel_count * sizeof *group + 1);
   for (int k = 0; k < f->kernel_count; k++) {
     group[k] = k;
-    if (f->kernels[k].domain.rank == 0 || LITTLE * bytes_written(f, k) > bytes_read(f, k))
+    if (f->kernels[k].domain.rank == 0 || !poa_frees_memory(f, k, k + 1))
       continue;
     int last = last_needed(f, k, group);
     group[k] = last >= 0 ? last : k;

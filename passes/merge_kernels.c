@@ -14,8 +14,8 @@
 #include "passes/fusion.h"
 #include "passes/strides.h"
 
-/* How far forward a kernel that stores full values may move: further, and they would be
- * held in memory for long. */
+/* How far forward a kernel that stores full values may move, and how far back one that frees
+ * memory: further, and values would be held for long. */
 enum { NEAR = 16, MOST_READERS = 16 };
 
 /* Whether a value with no kernel of its own is, or depends through views on, one of
@@ -152,7 +152,8 @@ void poa_sink_kernels(poa_fusion *f) {
       int reader = first_reader(f, i, k);
       first = reader < first ? reader : first;
     }
-    if (first < f->kernel_count && can_merge(f, k, first))
+    bool holds = first > k + NEAR && poa_frees_memory(f, k, first);
+    if (first < f->kernel_count && !holds && can_merge(f, k, first))
       merge(f, k, first);
   }
 }

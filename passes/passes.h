@@ -26,6 +26,8 @@ poa_status poa_differentiate(poa_graph *graph, const poa_options *options, poa_e
 poa_status poa_expand(poa_graph *graph, const poa_options *options, poa_error *error);
 /* simplify.c: folding, common sub-expressions, algebra, dead code */
 poa_status poa_simplify(poa_graph *graph, const poa_options *options, poa_error *error);
+/* recompute.c: attention weights are computed again in the backward sweep */
+poa_status poa_recompute(poa_graph *graph, const poa_options *options, poa_error *error);
 /* fuse.c: gives every node its kernel */
 poa_status poa_fuse(poa_graph *graph, const poa_options *options, poa_error *error);
 /* layout.c: gives every stored value its root and strides */

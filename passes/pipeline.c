@@ -13,6 +13,8 @@ const poa_pipeline_row poa_pipeline[] = {
     {"differentiate", poa_differentiate, "writes gradients out as a backward sweep", NULL},
     {"expand", poa_expand, "composite ops and mixed reductions become plain ones", NULL},
     {"simplify", poa_simplify, "folds constants, merges equal nodes, algebra, dead code", NULL},
+    {"recompute", poa_recompute, "large values of short sums are computed again rather than held",
+     NULL},
     {"fuse", poa_fuse, "gives every node its kernel", NULL},
     {"layout", poa_layout, "gives every stored value its buffer and strides", NULL},
     {"schedule", poa_schedule, "orders kernels and places buffers; exact peak memory",
@@ -24,8 +26,8 @@ const int poa_pipeline_count = sizeof poa_pipeline / sizeof *poa_pipeline;
  * transposes are flags of products, whose gradients then need none; and after expand, to
  * share what forward and backward both compute. */
 static const char *const default_order[] = {
-    "specialize", "simplify", "cut_rows", "differentiate", "expand",
-    "simplify",   "fuse",     "layout",   "schedule",
+    "specialize", "simplify",  "cut_rows", "differentiate", "expand",
+    "simplify",   "recompute", "fuse",     "layout",        "schedule",
 };
 enum { DEFAULT_COUNT = sizeof default_order / sizeof *default_order };
 

@@ -264,22 +264,36 @@ static poa_value add_reshaped_dots(poa_simplifier *s, const poa_node *n) {
   return poa_s_reshape(s, poa_s_binary(s, POA_OP_add, x, y), outer);
 }
 
+/* Whether the value is a chain of sums into zeros that only the sum at hand reads. */
+static bool sums_into_zeros(const poa_simplifier *s, poa_value value) {
+  const poa_node *n = poa_s_look(s, value);
+  if ((n->op != POA_OP_scatter_add && n->op != POA_OP_accumulate) || !poa_s_single(s, value))
+    return false;
+  return poa_s_is(s, n->operands[0], 0) || sums_into_zeros(s, n->operands[0]);
+}
+
+/* The chain with x in place of the zeros. */
+static poa_value sums_into(poa_simplifier *s, poa_value chain, poa_value x) {
+  poa_node n = *poa_s_look(s, chain);
+  if (!poa_s_is(s, n.operands[0], 0))
+    x = sums_into(s, n.operands[0], x);
+  if (n.op == POA_OP_scatter_add)
+    return scatter(s, x, n.operands[1], n.operands[2]);
+  int64_t start[POA_MAX_RANK];
+  for (int i = 0; i < n.type.rank; i++)
+    start[i] = n.attributes[0].extents[i].value;
+  return poa_s_accumulate(s, x, n.operands[1], start);
+}
+
 /* x + scatter_add(0, rows, y) -> scatter_add(x, rows, y),
- * x + accumulate(0, y, start) -> accumulate(x, y, start): x is stored rather than zeros */
+ * x + accumulate(0, y, start) -> accumulate(x, y, start), and so for chains of them: x is stored
+ * rather than zeros. Of two chains the later one goes on where the earlier ended. */
 static poa_value add_to_zeros(poa_simplifier *s, const poa_node *n) {
+  int later = n->operands[1] > n->operands[0];
   for (int i = 0; i < 2; i++) {
-    poa_value x = n->operands[1 - i];
-    const poa_node *sum = poa_s_look(s, n->operands[i]);
-    if ((sum->op != POA_OP_scatter_add && sum->op != POA_OP_accumulate) ||
-        !poa_s_single(s, n->operands[i]) || !poa_s_single(s, x) ||
-        !poa_s_is(s, sum->operands[0], 0))
-      continue;
-    if (sum->op == POA_OP_scatter_add)
-      return scatter(s, x, sum->operands[1], sum->operands[2]);
-    int64_t start[POA_MAX_RANK];
-    for (int k = 0; k < sum->type.rank; k++)
-      start[k] = sum->attributes[0].extents[k].value;
-    return poa_s_accumulate(s, x, sum->operands[1], start);
+    poa_value sum = n->operands[i ? 1 - later : later], x = n->operands[i ? later : 1 - later];
+    if (poa_s_single(s, x) && sums_into_zeros(s, sum))
+      return sums_into(s, sum, x);
   }
   return POA_NO_VALUE;
 }

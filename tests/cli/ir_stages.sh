@@ -19,7 +19,7 @@ for file in "$models"/*.poa; do
   grep -q '^set ' "$file" || continue # a library, no recipe
   "$poa" ir "$model" >first.ir
   check "$model as elaborated"
-  for pass in specialize simplify cut_rows differentiate expand fuse layout schedule; do
+  for pass in specialize simplify cut_rows differentiate expand recompute fuse layout schedule; do
     "$poa" ir "$model" --after "$pass" >first.ir
     check "$model after $pass"
   done
