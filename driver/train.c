@@ -1,4 +1,4 @@
-/* train.c: `poa train`: a run whose plans are compiled when a sub-network is first dealt. */
+/* train.c: `poa train`: a run whose plans are compiled as its steps come to need them. */
 #include <inttypes.h>
 #include <string.h>
 
