@@ -1,8 +1,9 @@
 /* gemm.c (bench): GFLOP/s of generated matrix products, next to the FMA peak that
  * the same cores reach just before and after.
  *
- *   gemm [CPU [WORD]]      CPU as for --target ("native"); WORD: only shapes whose
- *                          line contains it ("NT", "x48", "1576")
+ *   gemm [CPU [WORD [bf16]]]  CPU as for --target ("native"); WORD: only shapes whose line
+ *                             contains it ("NT", "x48", "1576"); bf16: operands rounded, beside
+ *                             the peak of the dot product that is used then
  *
  * Build by hand (Linux, from the top of the repository, with a build in build/):
  *
@@ -11,6 +12,7 @@
  *     $(llvm-config-19 --ldflags --libs) -o build/bench_gemm */
 #include "codegen/gemm.h"
 #include "codegen/emit.h"
+#include "codegen/gemm_plan.h"
 
 #include <omp.h>
 #include <stdio.h>
@@ -45,6 +47,11 @@ static const shape shapes[] = {
     {"NT", 333, 777, 555, 1},    {"TN", 333, 777, 555, 1},    {"NN", 50, 100, 3000, 1},
     {"NN", 4096, 10, 256, 1},    {"NT", 4096, 10, 256, 1},    {"NN", 100, 100, 32, 64},
     {"NN", 1, 1536, 384, 1},     {"NT", 1, 1536, 384, 1},     {"NN", 1576, 1, 384, 1},
+    {"NT", 3152, 1536, 384, 1},  {"NN", 3152, 1536, 384, 1},  {"NT", 3152, 384, 1536, 1},
+    {"NN", 3152, 384, 1536, 1},  {"NT", 3152, 384, 384, 1},   {"NN", 3152, 384, 384, 1},
+    {"TN", 384, 1536, 3152, 1},  {"TN", 384, 384, 3152, 1},   {"NT", 197, 197, 64, 96},
+    {"NN", 197, 64, 197, 96},    {"TN", 197, 64, 197, 96},    {"NT", 557, 2048, 2048, 1},
+    {"TN", 2048, 2048, 557, 1},  {"NT", 557, 16384, 256, 1},
 };
 
 static double seconds_now(void) {
@@ -53,7 +60,9 @@ static double seconds_now(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Independent FMAs on registers alone; each tile is PEAK_STEPS times PEAK_CHAINS of them. */
+static bool in_bf16;
+
+/* Independent FMAs, or dot products of pairs, on registers alone; each tile is PEAK_STEPS times PEAK_CHAINS of them. */
 static poa_status emit_peak(poa_emitter *e, const void *unused, const char *symbol,
                             poa_error *error) {
   (void)unused, (void)error;
@@ -68,7 +77,9 @@ static poa_status emit_peak(poa_emitter *e, const void *unused, const char *symb
   for (int i = 0; i < PEAK_CHAINS; ++i)
     chains[i] = poa_emit_loop_carry(e, &loop, emit_zero(vector));
   for (int i = 0; i < PEAK_CHAINS; ++i)
-    poa_emit_loop_set(e, chains[i], emit_fma(e, factor, factor, chains[i]));
+    poa_emit_loop_set(e, chains[i],
+                      in_bf16 ? poa_emit_bf16_dot(e, factor, factor, chains[i])
+                              : emit_fma(e, factor, factor, chains[i]));
   poa_emit_loop_end(e, &loop);
   for (int i = 0; i < PEAK_CHAINS; ++i)
     sum = emit_add(e, sum, chains[i]);
@@ -107,11 +118,12 @@ static double peak_gflops(poa_kernel_fn kernel, int lanes, int threads) {
     double seconds = seconds_now() - start;
     best = seconds < best ? seconds : best;
   }
-  return 2e-9 * PEAK_STEPS * PEAK_CHAINS * lanes * threads / best;
+  return (in_bf16 ? 4e-9 : 2e-9) * PEAK_STEPS * PEAK_CHAINS * lanes * threads / best;
 }
 
 static poa_gemm gemm_of(const shape *s) {
   poa_gemm g = {.m = s->m, .n = s->n, .k = s->k, .batch_rank = 1, .batch = {s->batch}, .alpha = 1};
+  g.bf16 = in_bf16;
   bool ta = s->form[0] == 'T', tb = s->form[1] == 'T';
   g.a = (poa_gemm_operand){ta ? 1 : s->k, ta ? s->m : 1, {s->m * s->k}};
   g.b = (poa_gemm_operand){tb ? 1 : s->n, tb ? s->k : 1, {s->k * s->n}};
@@ -167,6 +179,7 @@ int main(int argc, char **argv) {
   poa_error error = {0};
   poa_target target;
   poa_kernel_library *library;
+  in_bf16 = argc > 3 && strcmp(argv[3], "bf16") == 0;
   if (poa_target_init(&target, argc > 1 ? argv[1] : NULL, &error) != POA_OK ||
       poa_kernel_library_create(&library, &target, NULL, &error) != POA_OK) {
     fprintf(stderr, "%s\n", error.message);

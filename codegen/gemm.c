@@ -5,6 +5,8 @@
  *     a, b, c = corners of the item's batch and tile, rows x columns of C;
  *     for (at = 0; at < k; at += k_block) {
  *       depth = min(k_block, k - at);
+ *       [gather(a + ..., block, depth)]                       A of joined axes
+ *       [pack_rows(a + ..., packed, rows, depth)]             bf16
  *       for (j = 0; j < columns; j += panel columns) {
  *         pack(b + ..., panel, depth);
  *         micro_kernel(a + ..., panel, c + ..., rows / micro rows, depth, at > 0, at is last);
@@ -32,12 +34,13 @@ typedef struct macro_kernel {
   const poa_gemm_plan *plan;
   panel_kernels whole, left;
   LLVMValueRef gather, block; /* A has joined axes: the helper, and where blocks of A go */
+  LLVMValueRef pack_rows, packed; /* the same for A in bf16 */
   LLVMValueRef buffer_a, buffer_b, buffer_c;
   LLVMValueRef panel, sum; /* stack */
   /* Of the current item: corners, extents, first row and column in the batch. */
   LLVMValueRef a, b, c, rows, columns, row, column;
   /* Of the current block of k. */
-  LLVMValueRef depth, resume, finish;
+  LLVMValueRef depth, steps, resume, finish;
 } macro_kernel;
 
 static LLVMValueRef moved(macro_kernel *m, LLVMValueRef base, LLVMValueRef by, int64_t stride) {
@@ -108,7 +111,7 @@ static void place_item(macro_kernel *m, LLVMValueRef item) {
 static void call_kernel(macro_kernel *m, LLVMValueRef kernel, LLVMValueRef b, LLVMValueRef from,
                         LLVMValueRef column, LLVMValueRef count) {
   const poa_gemm_plan *p = m->plan;
-  LLVMValueRef a = moved(m, m->a, from, p->gemm.a.row);
+  LLVMValueRef a = moved(m, m->a, from, p->a_row);
   LLVMValueRef c = moved(m, moved(m, m->c, from, p->gemm.c.row), column, p->gemm.c.column);
   if (p->dot) {
     emit_call(m->e, kernel, (LLVMValueRef[]){a, b, c, count}, 4);
@@ -117,7 +120,7 @@ static void call_kernel(macro_kernel *m, LLVMValueRef kernel, LLVMValueRef b, LL
   LLVMValueRef sum = m->sum;
   if (p->sum_apart)
     sum = moved(m, moved(m, sum, from, p->tile_n), column, 1);
-  emit_call(m->e, kernel, (LLVMValueRef[]){a, b, c, sum, count, m->depth, m->resume, m->finish}, 8);
+  emit_call(m->e, kernel, (LLVMValueRef[]){a, b, c, sum, count, m->steps, m->resume, m->finish}, 8);
 }
 
 /* One panel, `column` columns into the tile: all rows of the tile. */
@@ -161,10 +164,26 @@ static void multiply_panels(macro_kernel *m) {
 
 /* Where the item's rows of A begin, from step `from` of k on, for m->depth of them. */
 static LLVMValueRef block_of_a(macro_kernel *m, LLVMValueRef a, LLVMValueRef from) {
-  if (!m->plan->gather)
-    return moved(m, a, from, m->plan->gemm.a.column);
-  emit_call(m->e, m->gather, (LLVMValueRef[]){a, m->block, m->row, m->rows, from, m->depth}, 6);
-  return m->block;
+  poa_emitter *e = m->e;
+  if (m->plan->gather) {
+    emit_call(e, m->gather, (LLVMValueRef[]){a, m->block, m->row, m->rows, from, m->depth}, 6);
+    a = m->block;
+  } else {
+    a = moved(m, a, from, m->plan->gemm.a.column);
+  }
+  if (!m->plan->gemm.bf16)
+    return a;
+  emit_call(e, m->pack_rows, (LLVMValueRef[]){a, m->packed, m->rows, m->depth}, 4);
+  return m->packed;
+}
+
+/* Steps that m->depth elements along k take. */
+static LLVMValueRef steps_of(macro_kernel *m) {
+  poa_emitter *e = m->e;
+  if (!m->plan->gemm.bf16)
+    return m->depth;
+  LLVMValueRef one = emit_index(e, 1);
+  return LLVMBuildLShr(e->builder, emit_add(e, m->depth, one), one, "");
 }
 
 /* One item: its blocks of k in order. */
@@ -173,6 +192,7 @@ static void multiply_item(macro_kernel *m) {
   const poa_gemm_plan *p = m->plan;
   int64_t k = p->gemm.k;
   m->depth = emit_index(e, k);
+  m->steps = steps_of(m);
   m->resume = LLVMConstInt(e->i1, 0, false);
   m->finish = LLVMConstInt(e->i1, 1, false);
   LLVMValueRef a = m->a, b = m->b, zero = emit_index(e, 0), step = emit_index(e, p->k_block);
@@ -184,6 +204,7 @@ static void multiply_item(macro_kernel *m) {
   poa_emit_loop block = poa_emit_loop_begin(e, zero, emit_index(e, k), step);
   LLVMValueRef left = emit_sub(e, emit_index(e, k), block.index);
   m->depth = smaller(m, left, p->k_block);
+  m->steps = steps_of(m);
   m->a = block_of_a(m, a, block.index);
   m->b = moved(m, b, block.index, p->gemm.b.row);
   m->resume = emit_compare_int(e, LLVMIntNE, block.index, zero);
@@ -247,6 +268,9 @@ poa_status poa_gemm_emit(poa_emitter *e, const void *gemm, const char *symbol, p
   poa_status status = check(gemm, error);
   if (status != POA_OK)
     return status;
+  if (((const poa_gemm *)gemm)->bf16 && !poa_gemm_has_bf16(e->target))
+    return poa_fail(error, POA_UNSUPPORTED,
+                    "a matrix product in bf16 needs AVX512_BF16, which '%s' lacks", e->target->cpu);
   poa_gemm_plan plan = poa_gemm_make_plan(gemm, e->target);
   macro_kernel m = {.e = e, .plan = &plan};
   if (plan.tiles > 0) {
@@ -256,6 +280,8 @@ poa_status poa_gemm_emit(poa_emitter *e, const void *gemm, const char *symbol, p
     m.left = emit_panel_kernels(e, &plan, symbol, poa_gemm_columns_left(&plan));
     if (plan.gather)
       m.gather = poa_gemm_gather(e, &plan, symbol);
+    if (plan.gemm.bf16)
+      m.pack_rows = poa_gemm_pack_rows(e, &plan, symbol);
   }
   poa_emit_kernel(e, symbol);
   if (plan.tiles > 0) {
@@ -263,9 +289,11 @@ poa_status poa_gemm_emit(poa_emitter *e, const void *gemm, const char *symbol, p
     m.buffer_b = emit_buffer(e, plan.swapped ? 0 : 1);
     m.buffer_c = emit_buffer(e, 2);
     if (plan.panel != POA_PANEL_IN_PLACE)
-      m.panel = scratch(e, plan.k_block * poa_gemm_panel_columns(&plan));
+      m.panel = scratch(e, poa_gemm_steps(&plan, plan.k_block) * poa_gemm_panel_columns(&plan));
     if (plan.gather)
       m.block = scratch(e, plan.k_block * plan.tile_m);
+    if (plan.gemm.bf16)
+      m.packed = scratch(e, poa_gemm_packed_rows(&plan));
     m.sum = plan.sum_apart ? scratch(e, plan.tile_m * plan.tile_n) : LLVMGetPoison(e->pointer);
     emit_items(&m);
   }
@@ -300,8 +328,9 @@ static int append_axes(char *key, size_t size, int length, const poa_gemm_axes *
 int poa_gemm_key(const poa_gemm *gemm, char *key, size_t size) {
   poa_gemm g = poa_gemm_canonical(gemm);
   int length =
-      snprintf(key, size, "gemm %lldx%lldx%lld alpha %a%s batch %d", (long long)g.m, (long long)g.n,
-               (long long)g.k, (double)g.alpha, g.accumulate ? " accumulate" : "", g.batch_rank);
+      snprintf(key, size, "gemm %lldx%lldx%lld alpha %a%s%s batch %d", (long long)g.m,
+               (long long)g.n, (long long)g.k, (double)g.alpha, g.accumulate ? " accumulate" : "",
+               g.bf16 ? " bf16" : "", g.batch_rank);
   for (int d = 0; d < g.batch_rank; ++d) {
     size_t at = (size_t)length < size ? (size_t)length : size;
     length += snprintf(key + at, size - at, "%c%lld", d ? ',' : ' ', (long long)g.batch[d]);

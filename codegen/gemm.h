@@ -1,9 +1,13 @@
 /* gemm.h: batched matrix products, C = alpha * A B (+ C).
  *
- * f32, strides in elements and known at compile time. Batches are a product of
+ * All stored as f32, strides in elements and known at compile time. Batches are a product of
  * up to four extents; an operand's stride is 0 in a batch extent it does not have. The rows of A
  * may be several axes of memory taken together, and so may its columns, as those of the windows
- * of a convolution are. */
+ * of a convolution are.
+ *
+ * With `bf16` the elements of A and B are rounded to bf16 (to the nearest, ties to even; subnormals
+ * are 0) on their way into the product, and each sum takes two steps of k at a time, by the
+ * instruction vdpbf16ps: exact products added in f32. */
 #ifndef POA_CODEGEN_GEMM_H
 #define POA_CODEGEN_GEMM_H
 
@@ -31,6 +35,7 @@ typedef struct poa_gemm {
   poa_gemm_operand a, b, c; /* any strides at all; unit ones are fast */
   float alpha;
   bool accumulate; /* add to C instead of overwriting it */
+  bool bf16;       /* see above; asks for poa_gemm_has_bf16 */
   /* Of A, in place of a.row and a.column: both or neither, with extents whose products are m
    * and k. */
   poa_gemm_axes rows, inner;
@@ -40,8 +45,11 @@ typedef struct poa_gemm {
  * element of C is summed over k in order, whatever the tiles and blocks; where C has few
  * rows or columns, in an order that follows from shape and target. An accumulating sum of
  * alpha 1 starts from C, any other is added to C at the end. k = 0 is a sum of nothing.
- * C must not overlap A or B. Fails on negative extents and on batches that share a result. */
+ * C must not overlap A or B. Fails on negative extents, on batches that share a result, and on
+ * bf16 for a target without it. */
 poa_status poa_gemm_emit(poa_emitter *e, const void *gemm, const char *symbol, poa_error *error);
+/* Whether the target has the instruction for bf16: AVX512_BF16. */
+bool poa_gemm_has_bf16(const poa_target *target);
 /* Tiles of the kernel for this target; depends on shapes only. 0 if C is empty. */
 int64_t poa_gemm_tiles(const poa_gemm *gemm, const poa_target *target);
 /* Writes the key, at most `size` bytes with the terminator; returns its length. */

@@ -1,9 +1,10 @@
 /* gemm_micro_kernel.c: the inner loop, a rows x vectors rectangle of C in registers.
  *
- *   for each k:   b[v] = B[k, v*lanes ..]                    vectors loads
+ *   for each step: b[v] = B[k, v*lanes ..]                   vectors loads
  *                 C[r][v] = fma(A[r, k], b[v], C[r][v])      one broadcast per row
  *
- * so each element of C is one chain of FMAs in the order of k. Where k is blocked, the
+ * with pairs for A[r, k] and B[k, ..] in bf16, and a dot product for the fma;
+ * so each element of C is one chain of sums in the order of k. Where k is blocked, the
  * chain rests in memory between blocks: in C itself, or, when the sum is still to be
  * scaled and added to what C holds, in `sum`. With s the chain:
  *
@@ -33,7 +34,7 @@ typedef struct micro_kernel {
   int64_t columns;      /* valid ones */
   int64_t panel_stride; /* between rows of B */
   LLVMTypeRef vector;
-  LLVMValueRef a, b, c, sum, k, resume, finish;
+  LLVMValueRef a, b, c, sum, steps, resume, finish;
   LLVMValueRef sums[MAX_SUMS]; /* of row r, vector v: sums[r * vectors + v] */
 } micro_kernel;
 
@@ -180,7 +181,7 @@ static void finish_sums(micro_kernel *m, const rectangle *rest, const rectangle 
 }
 
 static bool far_columns(const poa_gemm_plan *p) {
-  return p->gemm.a.row == 1 && p->gemm.a.column >= PREFETCH_STRIDE;
+  return !p->gemm.bf16 && p->a_row == 1 && p->a_step >= PREFETCH_STRIDE;
 }
 
 /* Asks for the column of A some steps ahead. Rows of A that lie side by side make each
@@ -188,12 +189,17 @@ static bool far_columns(const poa_gemm_plan *p) {
 static void prefetch_column(micro_kernel *m, LLVMValueRef a) {
   poa_emitter *e = m->e;
   int64_t steps = PREFETCH_FMAS / (m->plan->rows * m->plan->vectors);
-  LLVMValueRef ahead = at(e, a, steps * m->plan->gemm.a.column);
+  LLVMValueRef ahead = at(e, a, steps * m->plan->a_step);
   LLVMValueRef arguments[] = {ahead, emit_int32(e, 0), emit_int32(e, 3), emit_int32(e, 1)};
   poa_emit_intrinsic(e, "llvm.prefetch", e->pointer, arguments, 4);
 }
 
-/* One step of k: a column of A at `a` times a row of B at `b`. */
+static LLVMValueRef multiply_add(micro_kernel *m, LLVMValueRef x, LLVMValueRef y,
+                                 LLVMValueRef sum) {
+  return m->plan->gemm.bf16 ? poa_emit_bf16_dot(m->e, x, y, sum) : emit_fma(m->e, x, y, sum);
+}
+
+/* One step: a column of A at `a` times a row of B at `b`. */
 static void multiply_step(micro_kernel *m, LLVMValueRef a, LLVMValueRef b) {
   poa_emitter *e = m->e;
   LLVMValueRef row[MAX_VECTORS];
@@ -206,21 +212,21 @@ static void multiply_step(micro_kernel *m, LLVMValueRef a, LLVMValueRef b) {
   if (far_columns(m->plan))
     prefetch_column(m, a);
   for (int r = 0; r < m->rows; ++r) {
-    LLVMValueRef scalar = emit_load(e, e->f32, at(e, a, r * m->plan->gemm.a.row), 4);
+    LLVMValueRef scalar = emit_load(e, e->f32, at(e, a, r * m->plan->a_row), 4);
     LLVMValueRef factor = poa_emit_splat(e, scalar, m->lanes);
     for (int v = 0; v < m->vectors; ++v) {
       LLVMValueRef *sum = &m->sums[r * m->vectors + v];
-      *sum = emit_fma(e, factor, row[v], *sum);
+      *sum = multiply_add(m, factor, row[v], *sum);
     }
   }
 }
 
-/* Steps [0, to) of k, `unroll` at a time. `a` and `b` move along and are left at `to`. */
+/* Steps [0, to), `unroll` at a time. `a` and `b` move along and are left at `to`. */
 static void multiply_loop(micro_kernel *m, LLVMValueRef to, int unroll, LLVMValueRef *a,
                           LLVMValueRef *b) {
   poa_emitter *e = m->e;
   int count = m->rows * m->vectors;
-  int64_t step_a = m->plan->gemm.a.column, step_b = m->panel_stride;
+  int64_t step_a = m->plan->a_step, step_b = m->panel_stride;
   poa_emit_loop loop = poa_emit_loop_begin(e, emit_index(e, 0), to, emit_index(e, unroll));
   LLVMValueRef carried[MAX_SUMS];
   LLVMValueRef pointer_a = poa_emit_loop_carry(e, &loop, *a);
@@ -240,18 +246,18 @@ static void multiply_loop(micro_kernel *m, LLVMValueRef to, int unroll, LLVMValu
 }
 
 /* All of k, or a block of it. Two steps a turn gain 2 %, a loop for the odd step costs as
- * much to compile as the first: blocks of an odd k, which are long, do without. */
+ * much to compile as the first: blocks of an odd number of steps, which are long, do without. */
 static void multiply(micro_kernel *m, LLVMValueRef a) {
   poa_emitter *e = m->e;
   LLVMValueRef b = m->b;
-  int64_t k = m->plan->gemm.k;
+  int64_t steps = poa_gemm_steps(m->plan, m->plan->gemm.k);
   if (m->plan->k_blocks > 1) {
-    multiply_loop(m, m->k, k % 2 ? 1 : 2, &a, &b);
+    multiply_loop(m, m->steps, steps % 2 ? 1 : 2, &a, &b);
     return;
   }
-  if (k > 1)
-    multiply_loop(m, emit_index(e, k / 2 * 2), 2, &a, &b);
-  if (k % 2)
+  if (steps > 1)
+    multiply_loop(m, emit_index(e, steps / 2 * 2), 2, &a, &b);
+  if (steps % 2)
     multiply_step(m, a, b);
 }
 
@@ -265,7 +271,7 @@ static LLVMTypeRef micro_kernel_type(poa_emitter *e) {
 static void micro_tile(micro_kernel *m, LLVMValueRef down) {
   poa_emitter *e = m->e;
   const poa_gemm_plan *p = m->plan;
-  LLVMValueRef a = emit_at(e, e->f32, m->a, emit_mul(e, down, emit_index(e, p->gemm.a.row)));
+  LLVMValueRef a = emit_at(e, e->f32, m->a, emit_mul(e, down, emit_index(e, p->a_row)));
   rectangle c = {.row = p->gemm.c.row, .column = p->gemm.c.column};
   c.base = emit_at(e, e->f32, m->c, emit_mul(e, down, emit_index(e, c.row)));
   rectangle rest = c;
@@ -288,7 +294,7 @@ LLVMValueRef poa_gemm_micro_kernel(poa_emitter *e, const poa_gemm_plan *plan, co
   m.vectors = (int)((columns + lanes - 1) / lanes);
   m.panel_stride = poa_gemm_panel_stride(plan, columns);
   m.vector = emit_vector_type(e->f32, lanes);
-  LLVMValueRef *parameters[] = {&m.a, &m.b, &m.c, &m.sum, NULL, &m.k, &m.resume, &m.finish};
+  LLVMValueRef *parameters[] = {&m.a, &m.b, &m.c, &m.sum, NULL, &m.steps, &m.resume, &m.finish};
   for (unsigned i = 0; i < 8; ++i)
     if (parameters[i])
       *parameters[i] = LLVMGetParam(function, i);

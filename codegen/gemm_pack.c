@@ -1,7 +1,8 @@
 /* gemm_pack.c: a block of B, whose columns are not unit-stride or whose rows share
- * cache sets, to a dense panel of k rows of whole vectors.
+ * cache sets, to a dense panel of whole vectors, a row for each step. In bf16 a step is two rows of
+ * B, rounded and interleaved; what is said here of elements then is of pairs.
  *
- * A transposition takes 4 steps of k at a time. Column j holds them side by side, so
+ * A transposition takes 4 steps at a time. Column j holds them side by side, so
  * vector r gathers columns r, 4 + r, 8 + r, ... as quarters; the 4x4 blocks that
  * stand in the quarters are then transposed by two rounds of in-lane shuffles:
  *
@@ -52,9 +53,25 @@ static LLVMValueRef shuffle_quarters(packing *p, LLVMValueRef a, LLVMValueRef b,
   return shuffle(p->e, a, b, lanes, p->lanes);
 }
 
+/* Four pairs of each of four columns, as four vectors of eight floats become them. */
+static LLVMValueRef load_quarters_bf16(packing *p, LLVMValueRef b, int64_t first, int64_t valid) {
+  poa_emitter *e = p->e;
+  LLVMTypeRef eight = emit_vector_type(e->f32, 8);
+  LLVMValueRef column[4];
+  int lanes[16];
+  for (int q = 0; q < 4; ++q)
+    column[q] = emit_load(e, eight, at(e, b, column_offset(p, first + 4 * q, valid)), 4);
+  for (int i = 0; i < 16; ++i)
+    lanes[i] = i;
+  return poa_emit_bf16(e, shuffle(e, column[0], column[1], lanes, 16),
+                       shuffle(e, column[2], column[3], lanes, 16));
+}
+
 /* Steps k..k+3 of columns first, first + 4, ..., one to a quarter. */
 static LLVMValueRef load_quarters(packing *p, LLVMValueRef b, int64_t first, int64_t valid) {
   poa_emitter *e = p->e;
+  if (p->plan->gemm.bf16)
+    return load_quarters_bf16(p, b, first, valid);
   LLVMTypeRef quarter = emit_vector_type(e->f32, 4);
   LLVMValueRef vectors[POA_EMIT_MAX_LANES / 4];
   int count = p->lanes / 4;
@@ -89,8 +106,12 @@ static void transpose_block(packing *p, LLVMValueRef b, LLVMValueRef panel, int6
 /* One vector of one row of B, of any column stride. */
 static LLVMValueRef load_columns(packing *p, LLVMValueRef b, int64_t column) {
   poa_emitter *e = p->e;
-  if (p->plan->gemm.b.column == 1 && column + p->lanes <= p->columns)
+  int64_t left = p->columns - column;
+  if (p->plan->gemm.b.column == 1 && left >= p->lanes)
     return emit_load(e, p->vector, at(e, b, column), 4);
+  if (p->plan->gemm.b.column == 1)
+    return poa_emit_masked_load(e, p->vector, at(e, b, column),
+                                emit_tail_mask(e, emit_index(e, left), p->lanes), 4);
   LLVMValueRef vector = LLVMGetPoison(p->vector);
   for (int i = 0; i < p->lanes; ++i) {
     LLVMValueRef element =
@@ -100,33 +121,42 @@ static LLVMValueRef load_columns(packing *p, LLVMValueRef b, int64_t column) {
   return vector;
 }
 
-static void copy_row(packing *p, LLVMValueRef b, LLVMValueRef panel) {
-  for (int64_t column = 0; column < p->stride; column += p->lanes)
-    emit_store(p->e, load_columns(p, b, column), at(p->e, panel, column), (unsigned)p->lanes * 4);
+/* One row of the panel; in bf16 `next` is the row of B after `b`, NULL where there is none. */
+static void copy_row(packing *p, LLVMValueRef b, LLVMValueRef next, LLVMValueRef panel) {
+  for (int64_t column = 0; column < p->stride; column += p->lanes) {
+    LLVMValueRef row = load_columns(p, b, column);
+    if (p->plan->gemm.bf16)
+      row = poa_emit_bf16_pairs(p->e, row,
+                                next ? load_columns(p, next, column) : emit_zero(p->vector));
+    emit_store(p->e, row, at(p->e, panel, column), (unsigned)p->lanes * 4);
+  }
 }
 
-/* Rows [from, to) of B, one after the other. */
+/* Steps [from, to) of B, one after the other. */
 static void copy_rows(packing *p, LLVMValueRef b, LLVMValueRef panel, LLVMValueRef from,
                       LLVMValueRef to) {
   poa_emitter *e = p->e;
   poa_emit_loop k = poa_emit_loop_begin(e, from, to, emit_index(e, 1));
-  LLVMValueRef row = emit_mul(e, k.index, emit_index(e, p->plan->gemm.b.row));
+  int64_t row = p->plan->gemm.b.row, step = p->plan->gemm.bf16 ? 2 * row : row;
   LLVMValueRef to_row = emit_mul(e, k.index, emit_index(e, p->stride));
-  copy_row(p, emit_at(e, e->f32, b, row), emit_at(e, e->f32, panel, to_row));
+  LLVMValueRef here = emit_at(e, e->f32, b, emit_mul(e, k.index, emit_index(e, step)));
+  copy_row(p, here, at(e, here, row), emit_at(e, e->f32, panel, to_row));
   poa_emit_loop_end(e, &k);
 }
 
-/* Rows [0, to) of `valid` columns, a vector wide. */
+/* Steps [0, to) of `valid` columns, a vector wide. */
 static void transpose_strip(packing *p, LLVMValueRef b, LLVMValueRef panel, LLVMValueRef to,
                             int64_t valid) {
   poa_emitter *e = p->e;
   poa_emit_loop k = poa_emit_loop_begin(e, emit_index(e, 0), to, emit_index(e, STEP));
   LLVMValueRef to_row = emit_mul(e, k.index, emit_index(e, p->stride));
-  transpose_block(p, emit_at(e, e->f32, b, k.index), emit_at(e, e->f32, panel, to_row), valid);
+  int64_t step = p->plan->gemm.bf16 ? 2 : 1;
+  LLVMValueRef here = emit_at(e, e->f32, b, emit_mul(e, k.index, emit_index(e, step)));
+  transpose_block(p, here, emit_at(e, e->f32, panel, to_row), valid);
   poa_emit_loop_end(e, &k);
 }
 
-/* Rows [0, to), strip by strip: only `lanes` columns at a time, which may all share few
+/* Steps [0, to), strip by strip: only `lanes` columns at a time, which may all share few
  * cache sets, are in use until they have been read whole. */
 static void transpose(packing *p, LLVMValueRef b, LLVMValueRef panel, LLVMValueRef to) {
   poa_emitter *e = p->e;
@@ -144,6 +174,19 @@ static void transpose(packing *p, LLVMValueRef b, LLVMValueRef panel, LLVMValueR
     transpose_strip(p, at(e, b, whole * step), at(e, panel, whole), to, left);
 }
 
+/* An odd last row of B, paired with zeros. */
+static void copy_odd_row(packing *p, LLVMValueRef b, LLVMValueRef panel, LLVMValueRef k,
+                         LLVMValueRef step) {
+  poa_emitter *e = p->e;
+  LLVMValueRef one = emit_index(e, 1);
+  LLVMValueRef odd = emit_compare_int(e, LLVMIntNE, emit_and(e, k, one), emit_index(e, 0));
+  poa_emit_branch last = poa_emit_if(e, odd);
+  LLVMValueRef row = emit_mul(e, step, emit_index(e, 2 * p->plan->gemm.b.row));
+  LLVMValueRef to_row = emit_mul(e, step, emit_index(e, p->stride));
+  copy_row(p, emit_at(e, e->f32, b, row), NULL, emit_at(e, e->f32, panel, to_row));
+  poa_emit_end_if(e, &last);
+}
+
 LLVMValueRef poa_gemm_pack(poa_emitter *e, const poa_gemm_plan *plan, const char *symbol,
                            int64_t columns) {
   char name[256];
@@ -155,13 +198,18 @@ LLVMValueRef poa_gemm_pack(poa_emitter *e, const poa_gemm_plan *plan, const char
   p.stride = poa_gemm_panel_stride(plan, columns);
   p.vector = emit_vector_type(e->f32, plan->lanes);
   LLVMValueRef b = LLVMGetParam(function, 0), panel = LLVMGetParam(function, 1);
-  LLVMValueRef k = LLVMGetParam(function, 2), from = emit_index(e, 0);
+  LLVMValueRef k = LLVMGetParam(function, 2), from = emit_index(e, 0), to = k;
+  int64_t rows = plan->gemm.bf16 ? 2 : 1; /* of B, a step */
+  if (plan->gemm.bf16)
+    to = LLVMBuildLShr(e->builder, k, emit_index(e, 1), "");
   if (plan->panel == POA_PANEL_TRANSPOSE) {
-    from = emit_and(e, k, emit_index(e, -STEP));
+    from = emit_and(e, to, emit_index(e, -STEP));
     transpose(&p, b, panel, from);
   }
-  if (plan->panel != POA_PANEL_TRANSPOSE || plan->gemm.k % STEP)
-    copy_rows(&p, b, panel, from, k);
+  if (plan->panel != POA_PANEL_TRANSPOSE || plan->gemm.k % (STEP * rows))
+    copy_rows(&p, b, panel, from, to);
+  if (plan->gemm.k % rows)
+    copy_odd_row(&p, b, panel, k, to);
   emit_return(e);
   return function;
 }

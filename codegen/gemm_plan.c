@@ -9,8 +9,9 @@
 
 #include <float.h>
 
-#define K_BLOCK 384         /* rows of a panel; a panel is then 48 to 96 KiB */
+#define K_BLOCK 384         /* steps of a panel; a panel is then 48 to 96 KiB */
 #define A_BLOCK 98304       /* elements of A that a tile reads again from L2 */
+#define PACKED_BLOCK 131072 /* the same in bf16, on the stack: 256 KiB */
 #define CACHE_LINE 16       /* elements */
 #define GATHER_BLOCK 49152  /* of A gathered on the stack: 192 KiB */
 #define COPY_ROWS 8         /* micro-tiles a copied panel must serve */
@@ -108,19 +109,29 @@ static poa_gemm transposed(const poa_gemm *gemm) {
   return g;
 }
 
-/* Cycles per vector of B that is packed. */
-static double pack_cycles(poa_gemm_panel panel, int lanes) {
-  switch (panel) {
+/* Cycles per vector of B that is packed; a vector of bf16 pairs is made of two of floats. */
+static double pack_cycles(const poa_gemm_plan *p) {
+  double rows = p->gemm.bf16 ? 2 : 1;
+  switch (p->panel) {
   case POA_PANEL_IN_PLACE:
     return 0;
   case POA_PANEL_COPY:
-    return 1;
+    return rows;
   case POA_PANEL_TRANSPOSE:
-    return 3;
+    return rows + 2;
   case POA_PANEL_GATHER:
     break;
   }
-  return 2.0 * lanes;
+  return rows * 2 * p->lanes;
+}
+
+/* Cycles per row and step of A: packed for bf16, else read in place. */
+static double pack_row_cycles(const poa_gemm_plan *p) {
+  const poa_gemm *g = &p->gemm;
+  if (!g->bf16)
+    return 0;
+  bool dense = g->rows.rank || g->a.row == 1 || g->a.column == 1;
+  return dense ? 2.0 / p->lanes : 4;
 }
 
 /* Cycles of one step of k of a micro-kernel: arithmetic, loads, or the latency of the
@@ -187,13 +198,13 @@ static bool copy_pays(const poa_gemm_plan *p) {
 
 static poa_gemm_panel choose_panel(const poa_gemm_plan *p) {
   if (p->gemm.b.column == 1)
-    return copy_pays(p) ? POA_PANEL_COPY : POA_PANEL_IN_PLACE;
+    return p->gemm.bf16 || copy_pays(p) ? POA_PANEL_COPY : POA_PANEL_IN_PLACE;
   return p->gemm.b.row == 1 ? POA_PANEL_TRANSPOSE : POA_PANEL_GATHER;
 }
 
 /* Few columns leave most lanes of an outer product idle: then the lanes run along k. */
 static bool can_dot(const poa_gemm *g) {
-  return !is_joined(g) && g->n <= DOT_MAX_COLUMNS && g->a.column == 1 && g->b.row == 1 && g->k > 1;
+  return !g->bf16 && !is_joined(g) && g->n <= DOT_MAX_COLUMNS && g->a.column == 1 && g->b.row == 1 && g->k > 1;
 }
 
 static double dot_cycles(const poa_gemm *g, int lanes) {
@@ -203,9 +214,9 @@ static double dot_cycles(const poa_gemm *g, int lanes) {
 
 static double outer_cycles(const poa_gemm_plan *p) {
   const poa_gemm *g = &p->gemm;
-  double k = (double)g->k, vectors = (double)divide_up(g->n, p->lanes);
-  double cycles = k * area_cycles(g->m, g->n, p->rows, p->vectors, p->lanes);
-  cycles += k * vectors * pack_cycles(p->panel, p->lanes);
+  double steps = (double)poa_gemm_steps(p, g->k), vectors = (double)divide_up(g->n, p->lanes);
+  double cycles = steps * area_cycles(g->m, g->n, p->rows, p->vectors, p->lanes);
+  cycles += steps * (vectors * pack_cycles(p) + (double)g->m * pack_row_cycles(p));
   return cycles + (g->c.column == 1 ? 1 : 2.0 * p->lanes) * (double)g->m * vectors;
 }
 
@@ -230,20 +241,20 @@ static double choose_kernel(poa_gemm_plan *p, const poa_target *target) {
 /* Blocks of equal size. When sums cannot rest in C (they are still to be scaled and
  * added to it) they rest on the stack, see gemm_micro_kernel.c. */
 static void choose_k_block(poa_gemm_plan *p) {
-  int64_t k = p->gemm.k;
-  p->k_blocks = p->dot || k == 0 ? 1 : divide_up(k, K_BLOCK);
+  int64_t k = p->gemm.k, most = p->gather && p->gemm.bf16 ? K_BLOCK / 2 : K_BLOCK;
+  p->k_blocks = p->dot || k == 0 ? 1 : divide_up(poa_gemm_steps(p, k), most);
   p->k_block = k == 0 ? 4 : divide_up(divide_up(k, p->k_blocks), 4) * 4;
   p->sum_apart = p->k_blocks > 1 && p->gemm.accumulate && p->gemm.alpha != 1;
 }
 
 static double tile_cycles(const poa_gemm_plan *p, int64_t m, int64_t n) {
-  double k = (double)p->gemm.k;
+  double k = (double)p->gemm.k, steps = (double)poa_gemm_steps(p, p->gemm.k);
   double vectors = (double)divide_up(n, p->lanes);
   double from_l3 = 0.25 * k * (double)(m + n);
   if (p->dot)
     return ITEM_CYCLES + (double)(m * n) * (k / p->lanes + 10) + from_l3;
-  double compute = k * area_cycles(m, n, p->rows, p->vectors, p->lanes);
-  double pack = k * vectors * pack_cycles(p->panel, p->lanes);
+  double compute = steps * area_cycles(m, n, p->rows, p->vectors, p->lanes);
+  double pack = steps * (vectors * pack_cycles(p) + (double)m * pack_row_cycles(p));
   return ITEM_CYCLES + compute + pack + from_l3;
 }
 
@@ -276,7 +287,8 @@ static void try_tile(poa_gemm_plan *p, int64_t panels, int64_t micro_rows, doubl
 static void choose_tiles(poa_gemm_plan *p) {
   int64_t panels = divide_up(p->gemm.n, poa_gemm_panel_columns(p));
   int64_t rows = divide_up(p->gemm.m, p->rows);
-  int64_t most = (p->gather ? GATHER_BLOCK : A_BLOCK) / p->k_block / p->rows;
+  int64_t block = p->gather ? GATHER_BLOCK : p->gemm.bf16 ? PACKED_BLOCK : A_BLOCK;
+  int64_t most = block / p->k_block / p->rows;
   double best = DBL_MAX;
   for (int64_t i = 1; i <= smaller(panels, MAX_TILE_PANELS); ++i)
     for (int64_t j = 1; j <= smaller(rows, most < 1 ? 1 : most); ++j)
@@ -293,7 +305,24 @@ static void choose_grain(poa_gemm_plan *p) {
   p->tiles = divide_up(p->items, p->grain);
 }
 
-/* Micro-kernels read the gathered block, whose runs are dense. */
+/* Lines of so many vectors lie an odd number of cache lines apart, so that a column of them is in
+ * as many cache sets as there are. */
+static int64_t pitch_of(int64_t elements) {
+  return (divide_up(elements, CACHE_LINE) | 1) * CACHE_LINE;
+}
+
+/* Where micro-kernels find A: in place, or packed by rows or by columns, as it lies. */
+static void lay_out_a(poa_gemm_plan *p) {
+  const poa_gemm *g = &p->gemm;
+  p->a_row = g->a.row, p->a_step = g->a.column;
+  if (g->bf16) {
+    bool along = g->a.column == 1;
+    p->a_row = along ? pitch_of(p->k_block / 2) : 1;
+    p->a_step = along ? 1 : pitch_of(p->tile_m);
+  }
+}
+
+/* The gathered block, whose runs are dense. */
 static void lay_out_block(poa_gemm_plan *p) {
   const poa_gemm_axes *rows = &p->gemm.rows, *inner = &p->gemm.inner;
   p->run_of_rows = rows->stride[rows->rank - 1] == 1 && inner->stride[inner->rank - 1] != 1;
@@ -318,5 +347,6 @@ poa_gemm_plan poa_gemm_make_plan(const poa_gemm *gemm, const poa_target *target)
   choose_grain(&plan);
   if (plan.gather)
     lay_out_block(&plan);
+  lay_out_a(&plan);
   return plan;
 }

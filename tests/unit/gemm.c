@@ -12,7 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Of the sum of |a b|; FMA chains of length 2000 stay well below. */
+/* Of the sum of |a b|; FMA chains of length 2000 stay well below, and so do chains in bf16, where
+ * products are exact and sums are of floats. */
 #define TOLERANCE 4e-7
 
 static poa_kernel_library *library_for(const char *cpu) {
@@ -25,6 +26,21 @@ static poa_kernel_library *library_for(const char *cpu) {
   cr_assert_eq(status, POA_OK, "%s", error.message);
   poa_target_free(&target);
   return library;
+}
+
+/* What products are run on. */
+typedef struct machine {
+  poa_kernel_library *library;
+  bool bf16;
+} machine;
+
+/* To bf16, the nearest, ties to even; noise has no NaN and nothing that overflows. */
+static double round_bf16(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
+  memcpy(&x, &bits, 4);
+  return (double)x;
 }
 
 static int64_t along(const poa_gemm_axes *axes, int64_t index) {
@@ -102,8 +118,8 @@ static void check_batch(const poa_gemm *g, const memory *a, const memory *b, con
     for (int64_t j = 0; j < g->n; ++j) {
       double sum = 0, size = 0;
       for (int64_t k = 0; k < g->k; ++k) {
-        double product =
-            (double)pa[place_in_a(g, i, k)] * (double)pb[k * g->b.row + j * g->b.column];
+        float x = pa[place_in_a(g, i, k)], y = pb[k * g->b.row + j * g->b.column];
+        double product = g->bf16 ? round_bf16(x) * round_bf16(y) : (double)x * (double)y;
         sum += product;
         size += fabs(product);
       }
@@ -130,15 +146,18 @@ static void check(const poa_gemm *g, const memory *a, const memory *b, const flo
 
 /* Runs the product in one range, checks it, then tile by tile from the last one, and
  * expects the same bits. */
-static void run(poa_kernel_library *library, const poa_gemm *g) {
+static void run(const machine *on, const poa_gemm *description) {
   poa_error error = {0};
   char key[512];
+  poa_gemm with_precision = *description;
+  const poa_gemm *g = &with_precision;
+  with_precision.bf16 = on->bf16;
   cr_assert_lt(poa_gemm_key(g, key, sizeof key), (int)sizeof key);
   poa_kernel_request request = {key, poa_gemm_emit, g};
   poa_kernel_fn kernel = NULL;
-  poa_status status = poa_kernel_library_get(library, &request, 1, &kernel, &error);
+  poa_status status = poa_kernel_library_get(on->library, &request, 1, &kernel, &error);
   cr_assert_eq(status, POA_OK, "%s: %s", key, error.message);
-  int64_t tiles = poa_gemm_tiles(g, poa_kernel_library_target(library));
+  int64_t tiles = poa_gemm_tiles(g, poa_kernel_library_target(on->library));
   int64_t span_a = span(g, &g->a, g->m, g->k);
   if (g->rows.rank)
     span_a = span(g, &g->a, 1, 1) + place_in_a(g, g->m - 1, g->k - 1);
@@ -171,29 +190,29 @@ static poa_gemm product(int64_t m, int64_t n, int64_t k, bool transpose_a, bool 
 }
 
 /* All transpositions x {overwrite, accumulate} x alpha. */
-static void run_forms(poa_kernel_library *library, int64_t m, int64_t n, int64_t k, int64_t gap) {
+static void run_forms(const machine *on, int64_t m, int64_t n, int64_t k, int64_t gap) {
   for (int form = 0; form < 16; ++form) {
     poa_gemm g = product(m, n, k, form & 1, form & 2, gap);
     g.accumulate = form & 4;
     g.alpha = form & 8 ? 0.7f : 1;
-    run(library, &g);
+    run(on, &g);
   }
 }
 
 static const char *const levels[] = {"x86-64", "x86-64-v3", "x86-64-v4"};
 
-static bool on_level(void (*body)(poa_kernel_library *library), const char *cpu) {
-  poa_kernel_library *library = library_for(cpu);
-  if (!library)
+static bool on_level(void (*body)(const machine *on), const char *cpu) {
+  machine on = {.library = library_for(cpu)};
+  if (!on.library)
     return false;
-  body(library);
-  poa_kernel_library_free(library);
+  body(&on);
+  poa_kernel_library_free(on.library);
   return true;
 }
 
 /* Calls `body` with a library for each level this machine has, or for the machine itself
  * if it is another kind of machine. */
-static void on_all_levels(void (*body)(poa_kernel_library *library)) {
+static void on_all_levels(void (*body)(const machine *on)) {
   bool any = false;
   for (size_t i = 0; i < sizeof levels / sizeof levels[0]; ++i)
     any |= on_level(body, levels[i]);
@@ -201,17 +220,33 @@ static void on_all_levels(void (*body)(poa_kernel_library *library)) {
     cr_assert(on_level(body, "native"));
 }
 
-static void remainders(poa_kernel_library *library) {
+/* The same in bf16, on this machine. */
+static void in_bf16(void (*body)(const machine *on)) {
+  machine on = {.library = library_for("native"), .bf16 = true};
+  cr_assert(on.library);
+  bool has = poa_gemm_has_bf16(poa_kernel_library_target(on.library));
+  if (has)
+    body(&on);
+  poa_kernel_library_free(on.library);
+  if (!has)
+    cr_skip_test("this CPU has no AVX512_BF16");
+}
+
+static void remainders(const machine *on) {
   static const int64_t shapes[][3] = {{1, 1, 1},    {7, 5, 3},    {17, 17, 16}, {13, 50, 31},
                                       {65, 49, 33}, {48, 96, 64}, {31, 129, 2}, {101, 113, 97}};
   for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i)
-    run_forms(library, shapes[i][0], shapes[i][1], shapes[i][2], i % 3);
+    run_forms(on, shapes[i][0], shapes[i][1], shapes[i][2], i % 3);
 }
 
 /* Protects the edge kernels and masks in all four transpositions, accumulating and not,
  * scaled and not. */
 Test(gemm, remainders) {
   on_all_levels(remainders);
+}
+
+Test(gemm, remainders_bf16) {
+  in_bf16(remainders);
 }
 
 /* The windows [b, oh, ow | kh, kw, c] of an image [b, h, w, c], times [kh * kw * c, n]; with
@@ -232,7 +267,7 @@ static poa_gemm windows(int64_t images, int64_t size, int64_t channels, int64_t 
   return g;
 }
 
-static void joined_axes(poa_kernel_library *library) {
+static void joined_axes(const machine *on) {
   static const int64_t shapes[][6] = {{2, 6, 3, 3, 1, 5},  {1, 9, 16, 3, 2, 32},
                                       {3, 7, 5, 2, 2, 17}, {2, 12, 64, 3, 1, 70},
                                       {1, 5, 1, 5, 1, 3},  {2, 17, 3, 7, 2, 48}};
@@ -242,7 +277,7 @@ static void joined_axes(poa_kernel_library *library) {
       poa_gemm g = windows(s[0], s[1], s[2], s[3], s[4], s[5], form & 1);
       g.accumulate = form & 2;
       g.alpha = form & 4 ? 0.7f : 1;
-      run(library, &g);
+      run(on, &g);
     }
   /* No axis of unit stride; two groups as batches. */
   poa_gemm g = windows(2, 6, 4, 3, 1, 8, false);
@@ -250,7 +285,7 @@ static void joined_axes(poa_kernel_library *library) {
   g.k = 18;
   g.batch_rank = 1, g.batch[0] = 2;
   g.a.batch[0] = 1, g.b.batch[0] = 18 * 8, g.c.batch[0] = g.m * 8;
-  run(library, &g);
+  run(on, &g);
 }
 
 /* Protects products over windows: blocks gathered along columns and along rows, runs cut by
@@ -259,9 +294,13 @@ Test(gemm, joined_axes) {
   on_all_levels(joined_axes);
 }
 
-static void blocked_k(poa_kernel_library *library) {
-  run_forms(library, 19, 37, 1001, 0);
-  run_forms(library, 130, 70, 800, 5);
+Test(gemm, joined_axes_bf16) {
+  in_bf16(joined_axes);
+}
+
+static void blocked_k(const machine *on) {
+  run_forms(on, 19, 37, 1001, 0);
+  run_forms(on, 130, 70, 800, 5);
 }
 
 /* Protects the running sum over blocks of k: resumed from C, or from the stack when it is
@@ -270,12 +309,16 @@ Test(gemm, blocked_k) {
   on_all_levels(blocked_k);
 }
 
-static void vectors(poa_kernel_library *library) {
+Test(gemm, blocked_k_bf16) {
+  in_bf16(blocked_k);
+}
+
+static void vectors(const machine *on) {
   static const int64_t shapes[][3] = {{1, 200, 300},  {200, 1, 300}, {1, 1, 777}, {1, 1, 5},
                                       {200, 3, 129},  {2, 70, 64},   {1, 40, 1},  {50, 1, 1},
                                       {300, 10, 256}, {5, 300, 17},  {4, 4, 16}};
   for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i)
-    run_forms(library, shapes[i][0], shapes[i][1], shapes[i][2], i % 2);
+    run_forms(on, shapes[i][0], shapes[i][1], shapes[i][2], i % 2);
 }
 
 /* Protects matrix-vector products and scalar products: sums across lanes. */
@@ -283,109 +326,133 @@ Test(gemm, vectors) {
   on_all_levels(vectors);
 }
 
+Test(gemm, vectors_bf16) {
+  in_bf16(vectors);
+}
+
 /* Protects the sharing of cache sets being cured by copies: rows 4 KiB apart. */
-static void large_strides(poa_kernel_library *library) {
+static void large_strides(const machine *on) {
   poa_gemm g = product(70, 100, 70, false, false, 0);
   g.a.row = g.b.row = g.c.row = 1024;
-  run(library, &g);
+  run(on, &g);
   g.accumulate = true;
-  run(library, &g);
+  run(on, &g);
 }
 
 Test(gemm, large_strides) {
   on_all_levels(large_strides);
 }
 
+Test(gemm, large_strides_bf16) {
+  in_bf16(large_strides);
+}
+
 /* Strides without a unit: column, row and both of C, of A and B as well. */
-static void odd_strides(poa_kernel_library *library) {
+static void odd_strides(const machine *on) {
   for (int form = 0; form < 8; ++form) {
     poa_gemm g = product(29, 53, 23, false, false, 0);
     g.c.row = form & 1 ? 1 : 160, g.c.column = form & 1 ? 31 : 3;
     if (form & 2)
       g.a.row = 50, g.a.column = 2, g.b.row = 170, g.b.column = 3;
     g.accumulate = form & 4;
-    run(library, &g);
+    run(on, &g);
     g.alpha = 0.7f;
-    run(library, &g);
+    run(on, &g);
   }
   poa_gemm blocked = product(9, 21, 900, false, false, 0);
   blocked.c.row = 50, blocked.c.column = 2;
-  run(library, &blocked);
+  run(on, &blocked);
 }
 
 Test(gemm, odd_strides) {
   on_all_levels(odd_strides);
 }
 
+Test(gemm, odd_strides_bf16) {
+  in_bf16(odd_strides);
+}
+
 /* Attention's heads: [batch, token, 3, head, dim] holds q, k and v; the scores are dense
  * per head, the result goes back interleaved. */
-static void heads(poa_kernel_library *library) {
+static void heads(const machine *on) {
   int64_t batch = 2, tokens = 37, count = 3, dim = 24, width = count * dim;
   poa_gemm scores = {.m = tokens, .n = tokens, .k = dim, .batch_rank = 2, .batch = {batch, count}};
   scores.alpha = 0.25f;
   scores.a = (poa_gemm_operand){3 * width, 1, {tokens * 3 * width, dim}};
   scores.b = (poa_gemm_operand){1, 3 * width, {tokens * 3 * width, dim}};
   scores.c = (poa_gemm_operand){tokens, 1, {count * tokens * tokens, tokens * tokens}};
-  run(library, &scores);
+  run(on, &scores);
   poa_gemm values = {.m = tokens, .n = dim, .k = tokens, .batch_rank = 2, .batch = {batch, count}};
   values.alpha = 1;
   values.a = scores.c;
   values.b = scores.a;
   values.c = (poa_gemm_operand){width, 1, {tokens * width, dim}};
-  run(library, &values);
+  run(on, &values);
   values.accumulate = true;
-  run(library, &values);
+  run(on, &values);
 }
 
 Test(gemm, attention_heads) {
   on_all_levels(heads);
 }
 
+Test(gemm, attention_heads_bf16) {
+  in_bf16(heads);
+}
+
 /* Four batch extents, operands that lack some of them, extents that merge into m or n. */
-static void batches(poa_kernel_library *library) {
+static void batches(const machine *on) {
   poa_gemm g = product(11, 18, 7, false, true, 0);
   g.batch_rank = 4;
   memcpy(g.batch, (int64_t[]){2, 3, 1, 5}, sizeof g.batch);
   memcpy(g.a.batch, (int64_t[]){0, 77, 0, 231}, sizeof g.a.batch);
   memcpy(g.b.batch, (int64_t[]){126, 0, 0, 252}, sizeof g.b.batch);
   memcpy(g.c.batch, (int64_t[]){198, 396, 0, 1188}, sizeof g.c.batch);
-  run(library, &g);
+  run(on, &g);
   g.accumulate = true;
-  run(library, &g);
+  run(on, &g);
   poa_gemm rows = product(11, 18, 7, false, false, 0);
   rows.batch_rank = 2;
   memcpy(rows.batch, (int64_t[]){4, 3}, 2 * sizeof(int64_t));
   memcpy(rows.a.batch, (int64_t[]){231, 77}, 2 * sizeof(int64_t));
   memcpy(rows.c.batch, (int64_t[]){594, 198}, 2 * sizeof(int64_t));
-  run(library, &rows);
+  run(on, &rows);
   poa_gemm columns = product(11, 18, 7, false, false, 54);
   columns.batch_rank = 1, columns.batch[0] = 4;
   columns.b.batch[0] = columns.c.batch[0] = 18;
-  run(library, &columns);
+  run(on, &columns);
   poa_gemm small = product(17, 17, 16, false, true, 0);
   small.batch_rank = 1, small.batch[0] = 300;
   small.a.batch[0] = small.b.batch[0] = 272, small.c.batch[0] = 289;
-  run(library, &small);
+  run(on, &small);
 }
 
 Test(gemm, batches) {
   on_all_levels(batches);
 }
 
+Test(gemm, batches_bf16) {
+  in_bf16(batches);
+}
+
 /* k = 0 clears C or leaves it; no rows, columns or batches is no work. */
-static void nothing(poa_kernel_library *library) {
-  run_forms(library, 5, 20, 0, 0);
+static void nothing(const machine *on) {
+  run_forms(on, 5, 20, 0, 0);
   for (int form = 0; form < 3; ++form) {
     poa_gemm g = product(form == 0 ? 0 : 4, form == 1 ? 0 : 4, 4, false, false, 0);
     if (form == 2)
       g.batch_rank = 1, g.batch[0] = 0;
-    cr_assert_eq(poa_gemm_tiles(&g, poa_kernel_library_target(library)), 0);
-    run(library, &g);
+    cr_assert_eq(poa_gemm_tiles(&g, poa_kernel_library_target(on->library)), 0);
+    run(on, &g);
   }
 }
 
 Test(gemm, nothing_to_do) {
   on_all_levels(nothing);
+}
+
+Test(gemm, nothing_to_do_bf16) {
+  in_bf16(nothing);
 }
 
 /* Protects against a silent race: batches that share their result. */
@@ -402,6 +469,26 @@ Test(gemm, results_in_one_place_are_refused) {
   poa_kernel_library_free(library);
 }
 
+/* Protects from an instruction that the CPU does not know. */
+Test(gemm, bf16_without_the_instruction_is_refused) {
+  poa_error error = {0};
+  poa_target target;
+  cr_assert_eq(poa_target_init_for(&target, "x86-64-v4", "x86_64-linux-gnu", &error), POA_OK);
+  cr_assert(!poa_gemm_has_bf16(&target));
+  poa_target_free(&target);
+  poa_kernel_library *library = library_for("x86-64");
+  if (!library)
+    cr_skip_test("this machine is no x86-64");
+  poa_gemm g = product(4, 4, 4, false, false, 0);
+  g.bf16 = true;
+  poa_kernel_request request = {"bf16", poa_gemm_emit, &g};
+  poa_kernel_fn kernel = NULL;
+  poa_status status = poa_kernel_library_get(library, &request, 1, &kernel, &error);
+  cr_assert_eq(status, POA_UNSUPPORTED);
+  cr_assert(strstr(error.message, "AVX512_BF16"), "%s", error.message);
+  poa_kernel_library_free(library);
+}
+
 /* Protects sharing: a key names all that matters and only that. */
 Test(gemm, keys) {
   poa_gemm g = product(8, 16, 4, false, false, 0), h = g;
@@ -411,6 +498,10 @@ Test(gemm, keys) {
   poa_gemm_key(&h, other, sizeof other);
   cr_assert_str_eq(key, other);
   h.alpha = 0.5f;
+  poa_gemm_key(&h, other, sizeof other);
+  cr_assert_str_neq(key, other);
+  h = g;
+  h.bf16 = true;
   poa_gemm_key(&h, other, sizeof other);
   cr_assert_str_neq(key, other);
   cr_assert_eq(poa_gemm_key(&g, few, sizeof few), (int)strlen(key));
