@@ -132,7 +132,8 @@ poa_status poa_classify_product(const poa_graph *graph, poa_value dot, poa_value
                      .b = operand_of(b, tb),
                      .c = operand_of(c, false),
                      .alpha = (float)poa_node_float(node, "alpha", 1),
-                     .accumulate = accumulates};
+                     .accumulate = accumulates,
+                     .bf16 = poa_node_int(node, "bf16", 0)};
   if (poa_node_int(node, "rows", 1) != 1 || poa_node_int(node, "inner", 1) != 1)
     join_a(node, a, gemm);
   batch_axis axes[POA_MAX_RANK];

@@ -268,7 +268,7 @@ poa_status poa_gemm_emit(poa_emitter *e, const void *gemm, const char *symbol, p
   poa_status status = check(gemm, error);
   if (status != POA_OK)
     return status;
-  if (((const poa_gemm *)gemm)->bf16 && !poa_gemm_has_bf16(e->target))
+  if (((const poa_gemm *)gemm)->bf16 && !poa_target_has_bf16(e->target))
     return poa_fail(error, POA_UNSUPPORTED,
                     "a matrix product in bf16 needs AVX512_BF16, which '%s' lacks", e->target->cpu);
   poa_gemm_plan plan = poa_gemm_make_plan(gemm, e->target);

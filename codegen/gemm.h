@@ -35,7 +35,7 @@ typedef struct poa_gemm {
   poa_gemm_operand a, b, c; /* any strides at all; unit ones are fast */
   float alpha;
   bool accumulate; /* add to C instead of overwriting it */
-  bool bf16;       /* see above; asks for poa_gemm_has_bf16 */
+  bool bf16;       /* see above; asks for poa_target_has_bf16 */
   /* Of A, in place of a.row and a.column: both or neither, with extents whose products are m
    * and k. */
   poa_gemm_axes rows, inner;
@@ -48,8 +48,6 @@ typedef struct poa_gemm {
  * C must not overlap A or B. Fails on negative extents, on batches that share a result, and on
  * bf16 for a target without it. */
 poa_status poa_gemm_emit(poa_emitter *e, const void *gemm, const char *symbol, poa_error *error);
-/* Whether the target has the instruction for bf16: AVX512_BF16. */
-bool poa_gemm_has_bf16(const poa_target *target);
 /* Tiles of the kernel for this target; depends on shapes only. 0 if C is empty. */
 int64_t poa_gemm_tiles(const poa_gemm *gemm, const poa_target *target);
 /* Writes the key, at most `size` bytes with the terminator; returns its length. */

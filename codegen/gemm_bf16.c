@@ -30,10 +30,6 @@ static LLVMValueRef call(poa_emitter *e, const char *name, LLVMValueRef *argumen
   return emit_call(e, LLVMGetIntrinsicDeclaration(e->module, id, NULL, 0), arguments, count);
 }
 
-bool poa_gemm_has_bf16(const poa_target *target) {
-  return target->vector_lanes == PAIRS && poa_target_has(target, "avx512bf16");
-}
-
 LLVMValueRef poa_emit_bf16(poa_emitter *e, LLVMValueRef low, LLVMValueRef high) {
   LLVMValueRef operands[] = {high, low};
   return as_floats(e, call(e, "llvm.x86.avx512bf16.cvtne2ps2bf16.512", operands, 2));

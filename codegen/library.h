@@ -31,6 +31,8 @@ poa_status poa_target_init_for(poa_target *target, const char *cpu, const char *
 void poa_target_free(poa_target *target);
 /* Whether its code may use the feature, "avx2". */
 bool poa_target_has(const poa_target *target, const char *feature);
+/* Whether products can be in bf16: AVX512_BF16. */
+bool poa_target_has_bf16(const poa_target *target);
 
 /* kernel_library.c: kernels by content, compiled once, on all cores. */
 

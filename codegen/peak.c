@@ -3,13 +3,15 @@
  *   c0 = c0 * factor + term;  c1 = c1 * factor + term;  ..  c23 = ..
  *
  * Chains begin at different values, else they would be one and the same; with factor 1/2 they
- * stay finite and normal. */
+ * stay finite and normal. In bf16 the same of dot products, c0 = c0 + factor . term, twice as many
+ * operations each. */
 #include "codegen/peak.h"
 
 #include <omp.h>
 #include <stdlib.h>
 
 #include "codegen/emit.h"
+#include "codegen/gemm_plan.h"
 
 #define MAX_CHAINS 24
 #define TURNS 4096 /* of the loop in a tile: some 15 microseconds */
@@ -23,9 +25,10 @@ static int chain_count(const poa_target *target) {
 }
 
 /* Buffers: factor, term and the chains' first values, a vector each; a vector per tile. */
-static poa_status emit_chains(poa_emitter *e, const void *unused, const char *symbol,
+static poa_status emit_chains(poa_emitter *e, const void *in_bf16, const char *symbol,
                               poa_error *error) {
-  (void)unused, (void)error;
+  (void)error;
+  bool bf16 = *(const bool *)in_bf16;
   poa_emit_kernel(e, symbol);
   int lanes = e->target->vector_lanes, count = chain_count(e->target);
   LLVMTypeRef vector = emit_vector_type(e->f32, lanes);
@@ -39,7 +42,9 @@ static poa_status emit_chains(poa_emitter *e, const void *unused, const char *sy
   for (int i = 0; i < count; i++)
     chain[i] = poa_emit_loop_carry(e, &turn, start[i + 2]);
   for (int i = 0; i < count; i++)
-    poa_emit_loop_set(e, chain[i], emit_fma(e, chain[i], start[0], start[1]));
+    poa_emit_loop_set(e, chain[i],
+                      bf16 ? poa_emit_bf16_dot(e, start[0], start[1], chain[i])
+                           : emit_fma(e, chain[i], start[0], start[1]));
   poa_emit_loop_end(e, &turn);
   LLVMValueRef sum = emit_zero(vector);
   for (int i = 0; i < count; i++)
@@ -86,10 +91,10 @@ static double best_rate(const poa_target *target, poa_kernel_fn kernel, void *co
   return flops * (double)tiles * threads / best * 1e-9;
 }
 
-poa_status poa_measure_peak(poa_kernel_library *library, int threads, double *gflops,
+poa_status poa_measure_peak(poa_kernel_library *library, bool bf16, int threads, double *gflops,
                             poa_error *error) {
   const poa_target *target = poa_kernel_library_target(library);
-  const poa_kernel_request request = {"fma chains", emit_chains, NULL};
+  const poa_kernel_request request = {bf16 ? "bf16 chains" : "fma chains", emit_chains, &bf16};
   const int64_t most = 1 << 14; /* tiles of a thread */
   int lanes = target->vector_lanes;
   poa_kernel_fn kernel;
@@ -103,6 +108,7 @@ poa_status poa_measure_peak(poa_kernel_library *library, int threads, double *gf
   if (!results)
     return poa_fail(error, POA_NO_MEMORY, "no memory to measure the peak");
   *gflops = best_rate(target, kernel, (void *const[]){values, results}, most, threads);
+  *gflops *= bf16 ? 2 : 1;
   free(results);
   return POA_OK;
 }

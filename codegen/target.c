@@ -245,6 +245,10 @@ bool poa_target_has(const poa_target *target, const char *feature) {
          !lacks_a_need(target->features, feature);
 }
 
+bool poa_target_has_bf16(const poa_target *target) {
+  return target->vector_lanes == 16 && poa_target_has(target, "avx512bf16");
+}
+
 /* Whether some feature of AVX-512 is on: each brings AVX-512F with it. */
 static bool uses_avx512(const poa_target *target) {
   char name[NAME_LENGTH];

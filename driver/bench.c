@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "codegen/peak.h"
+#include "driver/precision.h"
 #include "driver/products.h"
 #include "driver/session.h"
 #include "program/first_step.h"
@@ -321,7 +322,8 @@ static poa_status profile_step(bench *b) {
 /* The larger of what was measured; the machine may be shared. */
 static poa_status measure_peak(bench *b) {
   double gflops = 0;
-  poa_status status = poa_measure_peak(b->session.library, b->result.threads, &gflops, b->error);
+  poa_status status = poa_measure_peak(b->session.library, b->session.bf16, b->result.threads,
+                                       &gflops, b->error);
   if (gflops > b->result.peak_gflops)
     b->result.peak_gflops = gflops;
   return status;
@@ -384,6 +386,7 @@ static void open_result(bench *b, const poa_model *model) {
                                  .lattice = poa_model_lattice(model),
                                  .threads = poa_executor_threads(b->session.net.executor),
                                  .lanes = b->session.target.vector_lanes,
+                                 .precision = poa_precision_name(b->session.bf16),
                                  .step_count = steps,
                                  .steps = allocate(b, steps, sizeof *b->result.steps),
                                  .programs = allocate(b, steps, sizeof *b->result.programs)};

@@ -36,6 +36,7 @@ typedef struct poa_bench_result {
   const char *model, *cpu;
   const poa_lattice *lattice;
   int threads, lanes;
+  const char *precision; /* of products */
   int64_t step_count, program_count;
   poa_bench_step *steps;
   poa_bench_program *programs;

@@ -74,8 +74,8 @@ static int shown_labels(const poa_bench_result *r) {
 
 void poa_bench_print(const poa_bench_result *r) {
   char point[256];
-  printf("%s on %d thread%s of %s, %d lanes\n", r->model, r->threads, r->threads == 1 ? "" : "s",
-         r->cpu, r->lanes);
+  printf("%s on %d thread%s of %s, %d lanes, products in %s\n", r->model, r->threads,
+         r->threads == 1 ? "" : "s", r->cpu, r->lanes, r->precision);
   print_steps(r);
   print_summary(r);
   poa_point_print(r->lattice, &r->profiled, point, sizeof point);
@@ -122,7 +122,7 @@ static json_t *milliseconds(double seconds) {
 
 /* The figures that most readers want, without structure. */
 static void add_figures(json_t *root, const poa_bench_result *r) {
-  json_object_set_new(root, "precision", json_string("fp32"));
+  json_object_set_new(root, "precision", json_string(r->precision));
   json_object_set_new(root, "steps", json_integer(r->step_count));
   json_object_set_new(root, "step_s", json_real(r->median));
   json_object_set_new(root, "peak_gflops", json_real(r->peak_gflops));

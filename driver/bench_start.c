@@ -38,6 +38,7 @@ static command_line first_step_of(const poa_flags *flags, const char *point, con
   for (int i = 0; i < flags->plugins.count; i++)
     add(&line, "--plugin", flags->plugins.text[i]);
   add(&line, "--cpu", flags->cpu);
+  add(&line, "--precision", flags->precision);
   add(&line, "--at", *point ? point : NULL);
   add(&line, "--cache", cache);
   if (flags->threads > 0)

@@ -5,8 +5,9 @@
 
 const poa_command poa_commands[] = {
     {"train", poa_train,
-     "set,data,steps,out,init,resume,threads,seed,every,cpu,cache,no-cache,plugin,quiet,trace", 1,
-     1, "poa train MODEL --data PATH [--out DIR] [--steps N] [--set NAME=VALUE,..] [--resume]",
+     "set,data,steps,out,init,resume,threads,seed,every,precision,cpu,cache,no-cache,plugin,quiet,"
+     "trace",
+     1, 1, "poa train MODEL --data PATH [--out DIR] [--steps N] [--set NAME=VALUE,..] [--resume]",
      "pre-trains the elastic network and evaluates its sub-networks",
      "MODEL is a description or the name of a recipe. The run's folder gets "
      "checkpoint.safetensors\n"
@@ -62,29 +63,29 @@ const poa_command poa_commands[] = {
      "it gets its name, its features on random images are compared with those of the elastic\n"
      "network at the point; a difference above 1e-5 of the largest feature is refused.\n"
      "--check does that at every point of the lattice and keeps none of the files.\n"},
-    {"ir", poa_ir, "set,entry,at,after,print-after-all,verify,probes", 1, 1,
+    {"ir", poa_ir, "set,entry,at,after,print-after-all,precision,verify,probes", 1, 1,
      "poa ir MODEL [--entry NAME] [--at NAME=N,..] [--after PASS | --print-after-all]",
      "prints the graph of an entry, at any stage of the compiler",
      "Without --after, the graph as elaborated is printed, symbolic in the elastic names.\n"
      "What is printed can be read back by `poa opt`.\n"},
-    {"opt", poa_opt, "passes,list,at,verify,probes", 0, 1,
+    {"opt", poa_opt, "passes,list,at,precision,verify,probes", 0, 1,
      "poa opt [--passes A,B] [--list] [FILE|-]", "reads a graph, runs passes over it and prints it",
      "Without --passes the graph is read and printed. FILE defaults to standard input.\n"},
-    {"info", poa_info, "set,at,json", 1, 1, "poa info MODEL [--at NAME=N,..] [--json]",
+    {"info", poa_info, "set,at,precision,json", 1, 1, "poa info MODEL [--at NAME=N,..] [--json]",
      "the lattice: parameters and FLOPs of each sub-network; kernels and peak memory of a step",
      "Parameters and FLOPs are those of the entry `features` for one image. Kernels and memory "
      "are\n"
      "those of the entry `step` at the largest sampled sub-network, or at --at; nothing is "
      "compiled.\n"},
-    {"replay", poa_replay, "set,scale,threads,cpu,cache,no-cache,plugin", 2, 2,
+    {"replay", poa_replay, "set,scale,precision,threads,cpu,cache,no-cache,plugin", 2, 2,
      "poa replay MODEL CASE.safetensors [--scale X]",
      "runs one recorded step and compares every tensor with the record",
      "The constants of the case's `config` replace the model's of the same names. Inputs, weights\n"
      "and optimizer state come from the case; losses, targets, features, gradients and updated\n"
      "weights are compared. Exit status 1 if any deviates by more than its limit.\n"},
-    {"bench", poa_bench, "set,steps,threads,seed,cpu,cache,no-cache,plugin,json,at,first-step", 1,
-     1, "poa bench MODEL [--threads N] [--steps N] [--json]",
-     "times training steps on made-up images",
+    {"bench", poa_bench,
+     "set,steps,threads,seed,precision,cpu,cache,no-cache,plugin,json,at,first-step", 1, 1,
+     "poa bench MODEL [--threads N] [--steps N] [--json]", "times training steps on made-up images",
      "Draws sub-networks as training does. Prints the step's time and spread; the matrix products\n"
      "that the description asks for, two FLOPs per multiply-add and each gradient a product, as\n"
      "a framework would run them, whatever the compiler shares, cuts or repeats; what share of\n"

@@ -21,7 +21,7 @@ typedef struct poa_flags {
   poa_texts sets;                           /* as given */
   poa_texts plugins;
   const char *data, *out, *at, *entry, *after, *passes, *cpu, *cache;
-  const char *trace, *output, *emit, *weights, *from, *init, *batch, *target, *all_to;
+  const char *trace, *output, *emit, *weights, *from, *init, *batch, *target, *all_to, *precision;
   poa_texts points;                           /* every --at; `at` is the last */
   int64_t steps, threads, seed, every, limit; /* -1: not given */
   double scale;                               /* 1 if not given */

@@ -37,6 +37,7 @@ static poa_status open_run(evaluator *e, const poa_flags *given, poa_error *erro
   if (status)
     return status;
   status = poa_run_flags(&info, e->arena, &e->flags, error);
+  e->flags.precision = NULL; /* of the steps, not of features */
   if (status == POA_OK)
     status = poa_load_model(&e->flags, &model, error);
   return status ? status : poa_session_open(&e->session, model, &e->flags, error);

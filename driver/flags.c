@@ -43,6 +43,8 @@ static const poa_flag_row table[] = {
     {"passes", POA_FLAG_TEXT, FIELD(passes), 0, "A,B", "run these passes, in this order"},
     {"plugin", POA_FLAG_TEXTS, FIELD(plugins), 0, "PATH",
      "a shared library with functions that the description declares; may be repeated"},
+    {"precision", POA_FLAG_TEXT, FIELD(precision), 0, "fp32|bf16",
+     "of the step's matrix products (default: fp32); sums and all else are fp32"},
     {"print-after-all", POA_FLAG_SWITCH, FIELD(print_after_all), 0, NULL,
      "print the graph after each pass"},
     {"probes", POA_FLAG_SWITCH, FIELD(probes), 0, NULL, "keep the probes of the description"},

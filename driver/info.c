@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "codegen/lower.h"
+#include "driver/precision.h"
 #include "driver/driver.h"
 #include "driver/subnetwork.h"
 
@@ -31,7 +32,7 @@ static int count_kernels(const poa_lowered *lowered, poa_arena *arena) {
   return distinct;
 }
 
-static poa_status plan_step(poa_model *model, const poa_point *point, poa_arena *arena,
+static poa_status plan_step(const poa_flags *flags, poa_model *model, const poa_point *point, poa_arena *arena,
                             step_needs *needs, poa_error *error) {
   poa_options options = {.point = *point, .has_point = true};
   poa_graph *graph;
@@ -40,7 +41,9 @@ static poa_status plan_step(poa_model *model, const poa_point *point, poa_arena 
   poa_status status = poa_target_init(&target, NULL, error);
   if (status)
     return status;
-  status = poa_model_graph(model, "step", arena, &graph, error);
+  status = poa_precision_of(flags, &target, &options.bf16, error);
+  if (status == POA_OK)
+    status = poa_model_graph(model, "step", arena, &graph, error);
   if (status == POA_OK)
     status = poa_pipeline_run(graph, NULL, NULL, &options, false, NULL, NULL, error);
   if (status == POA_OK)
@@ -151,7 +154,7 @@ static poa_status inform(const poa_flags *flags, poa_model *model, poa_arena *ar
     return error->status;
   if (measure_all(model, arena, &networks, &count, error))
     return error->status;
-  if (poa_model_has_entry(model, "step") && plan_step(model, &point, arena, &needs, error))
+  if (poa_model_has_entry(model, "step") && plan_step(flags, model, &point, arena, &needs, error))
     return error->status;
   if (flags->json) {
     print_json(lattice, networks, count, &point, &needs);

@@ -1,7 +1,7 @@
 /* ir.c: prints the graph of an entry at any stage. */
 #include <string.h>
 
-#include "driver/driver.h"
+#include "driver/precision.h"
 
 static void print_after(void *context, const char *pass, const poa_graph *graph, double seconds) {
   (void)context;
@@ -12,6 +12,8 @@ static void print_after(void *context, const char *pass, const poa_graph *graph,
 
 static poa_status print_stages(const poa_flags *flags, poa_graph *graph, poa_error *error) {
   poa_options options = {.keep_probes = flags->probes, .has_point = flags->at != NULL};
+  if (poa_precision_asked(flags, &options.bf16, error))
+    return error->status;
   if (flags->at && poa_point_parse(&graph->lattice, flags->at, &options.point, error))
     return error->status;
   if (flags->print_after_all) {

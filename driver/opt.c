@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "driver/driver.h"
+#include "driver/precision.h"
 
 static int list_passes(void) {
   for (int i = 0; i < poa_pipeline_count; i++)
@@ -49,6 +49,8 @@ static poa_status transform(const poa_flags *flags, poa_arena *arena, poa_error 
   poa_options options = {.keep_probes = flags->probes, .has_point = flags->at != NULL};
   if (flags->at)
     status = poa_point_parse(&graph->lattice, flags->at, &options.point, error);
+  if (status == POA_OK)
+    status = poa_precision_asked(flags, &options.bf16, error);
   if (status == POA_OK && flags->passes)
     status = poa_pipeline_run(graph, flags->passes, NULL, &options, true, NULL, NULL, error);
   if (status == POA_OK)

@@ -6,6 +6,7 @@ poa_status poa_run_flags(const poa_checkpoint_info *info, poa_arena *arena, poa_
   flags->arguments[0] = poa_arena_text(arena, info->model);
   flags->argument_count = 1;
   flags->seed = (int64_t)info->seed;
+  flags->precision = poa_arena_text(arena, info->precision);
   flags->override_count = 0;
   return *info->overrides ? poa_overrides_split(info->overrides, arena, flags, error) : POA_OK;
 }

@@ -5,7 +5,8 @@
 #include "driver/driver.h"
 #include "runtime/checkpoint.h"
 
-/* Sets flags as the run of an opened checkpoint had them: model, constants, seed. Strings belong
+/* Sets flags as the run of an opened checkpoint had them: model, constants, seed, precision.
+ * Strings belong
  * to `arena`. */
 poa_status poa_run_flags(const poa_checkpoint_info *info, poa_arena *arena, poa_flags *flags,
                          poa_error *error);

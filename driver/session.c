@@ -7,6 +7,7 @@
 
 #include "codegen/lower.h"
 #include "driver/kernels.h"
+#include "driver/precision.h"
 #include "driver/subnetwork.h"
 #include "program/cpu.h"
 #include "runtime/clock.h"
@@ -18,7 +19,8 @@ static poa_status plan(const poa_session *session, poa_program_at *program, poa_
   poa_options options = {.point = program->point,
                          .has_point = true,
                          .keep_probes = program->probes,
-                         .vector_lanes = session->target.vector_lanes};
+                         .vector_lanes = session->target.vector_lanes,
+                         .bf16 = session->bf16 && strcmp(program->entry, "step") == 0};
   poa_arena *arena = program->unlinked;
   poa_graph *graph;
   poa_lowered *lowered = poa_arena_alloc(arena, sizeof *lowered);
@@ -95,6 +97,8 @@ poa_status poa_session_open(poa_session *session, poa_model *model, const poa_fl
                                 .context = session};
   poa_model_number(model, "eval_images", &session->net.eval_images);
   poa_status status = poa_open_kernels(flags, &session->target, &session->library, error);
+  if (status == POA_OK)
+    status = poa_precision_of(flags, &session->target, &session->bf16, error);
   if (status == POA_OK)
     status = poa_plugins_open(&session->plugins, flags->plugins.count, flags->plugins.text, error);
   int threads = flags->threads > 0 ? (int)flags->threads : 0;

@@ -9,6 +9,7 @@
 typedef struct poa_session {
   poa_model *model;
   poa_target target;
+  bool bf16; /* products of training steps */
   poa_kernel_library *library;
   poa_plugins *plugins;
   _Atomic(poa_arena *) spare; /* memory for the next compilation, or NULL */

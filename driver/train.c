@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "driver/precision.h"
 #include "driver/run_flags.h"
 #include "driver/session.h"
 #include "program/training.h"
@@ -29,6 +30,9 @@ static poa_status recall_flags(trainer *t, const poa_flags *given, poa_error *er
                       "a resumed run goes on from its checkpoint: leave out --init");
   if (status == POA_OK && given->seed >= 0 && (uint64_t)given->seed != info.seed)
     status = poa_fail(error, POA_BAD_INPUT, "the run was started with --seed %" PRIu64, info.seed);
+  if (status == POA_OK && given->precision && strcmp(given->precision, info.precision) != 0)
+    status = poa_fail(error, POA_BAD_INPUT, "the run was started with --precision %s",
+                      info.precision);
   if (status == POA_OK && strcmp(given->arguments[0], info.model) != 0)
     status = poa_fail(error, POA_BAD_INPUT, "the run in %s is of the model '%s', not '%s'",
                       t->settings.folder.path, info.model, given->arguments[0]);
@@ -71,6 +75,11 @@ static poa_status open_model(trainer *t, poa_error *error) {
   poa_status status = load_model(t, &model, error);
   if (status == POA_OK)
     status = poa_session_open(&t->session, model, &t->flags, error);
+  if (status == POA_OK && t->flags.resume &&
+      strcmp(t->flags.precision, poa_precision_name(t->session.bf16)) != 0)
+    status = poa_fail(error, POA_UNSUPPORTED,
+                      "the run in %s computes products in %s and can only go on with them",
+                      t->settings.folder.path, t->flags.precision);
   return status ? status : read_steps(t, error);
 }
 
@@ -78,6 +87,7 @@ static void describe_run(trainer *t) {
   const poa_flags *flags = &t->flags;
   t->settings.model = flags->arguments[0];
   t->settings.overrides = poa_join_overrides(flags, t->arena);
+  t->settings.precision = poa_precision_name(t->session.bf16);
   t->settings.again = poa_arena_format(t->arena, "poa train %s", flags->arguments[0]);
   t->settings.data = flags->data;
   t->settings.init = flags->init;

@@ -89,7 +89,8 @@ poa_dot_form poa_dot_form_of(const poa_node *dot) {
                         .tb = poa_node_int(dot, "tb", 0),
                         .alpha = poa_node_float(dot, "alpha", 1),
                         .rows = poa_node_int(dot, "rows", 1),
-                        .inner = poa_node_int(dot, "inner", 1)};
+                        .inner = poa_node_int(dot, "inner", 1),
+                        .bf16 = poa_node_int(dot, "bf16", 0)};
 }
 
 int poa_b_dot_attributes(poa_attribute *attributes, poa_dot_form form) {
@@ -104,6 +105,8 @@ int poa_b_dot_attributes(poa_attribute *attributes, poa_dot_form form) {
     attributes[count++] = poa_attribute_int("rows", form.rows);
   if (form.inner != 1)
     attributes[count++] = poa_attribute_int("inner", form.inner);
+  if (form.bf16)
+    attributes[count++] = poa_attribute_int("bf16", 1);
   return count;
 }
 
@@ -114,7 +117,7 @@ poa_value poa_b_product(poa_build *b, poa_value x, poa_value y, poa_dot_form for
 }
 
 poa_value poa_b_dot(poa_build *b, poa_value x, poa_value y, bool ta, bool tb, double alpha) {
-  return poa_b_product(b, x, y, (poa_dot_form){ta, tb, alpha, 1, 1});
+  return poa_b_product(b, x, y, (poa_dot_form){ta, tb, alpha, 1, 1, false});
 }
 
 poa_value poa_b_accumulate(poa_build *b, poa_value base, poa_value x, const poa_extent *start) {

@@ -24,12 +24,13 @@ poa_value poa_b_reshape(poa_build *b, poa_value x, const poa_type *type);
 poa_value poa_b_transpose(poa_build *b, poa_value x, const int64_t *perm);
 poa_value poa_b_slice(poa_build *b, poa_value x, const poa_extent *start, const poa_extent *limit);
 poa_value poa_b_window(poa_build *b, poa_value x, int axis, int64_t size, int64_t stride);
-enum { POA_DOT_ATTRIBUTES = 5 };
+enum { POA_DOT_ATTRIBUTES = 6 };
 /* How a dot reads its operands; ops.def says what the attributes mean. */
 typedef struct poa_dot_form {
   bool ta, tb;
   double alpha;
   int64_t rows, inner;
+  bool bf16;
 } poa_dot_form;
 poa_dot_form poa_dot_form_of(const poa_node *dot);
 /* Writes the attributes of a dot, up to POA_DOT_ATTRIBUTES, leaving out those at their

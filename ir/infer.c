@@ -192,6 +192,9 @@ static poa_status infer_dot(call *c) {
   bool ta = poa_node_int(c->node, "ta", 0), tb = poa_node_int(c->node, "tb", 0);
   if (join_axes(c, &whole))
     return POA_BAD_INPUT;
+  int64_t bf16 = poa_node_int(c->node, "bf16", 0);
+  if (bf16 != 0 && bf16 != 1)
+    return FAIL(c, "has bf16=%" PRId64 ", which is 0 or 1", bf16);
   int rank = a->rank;
   if (rank < 2 || b->rank != rank)
     return FAIL(c, "takes two operands of the same rank, 2 or more: %s and %s", WORDS(c, a),

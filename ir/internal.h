@@ -5,7 +5,7 @@
 #include "ir/ir.h"
 
 /* The most attributes that one row of ops.def has. */
-#define POA_MAX_SLOTS 5
+#define POA_MAX_SLOTS 6
 
 /* One attribute of an op's row, as "key:kind?" says. */
 typedef struct poa_slot {

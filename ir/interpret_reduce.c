@@ -1,6 +1,7 @@
 /* interpret_reduce.c: sums, maxima and what is built of them, and matrix products. Sums
  * run in row-major order of the operand, products along k in order, all in double. */
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "ir/interpret.h"
@@ -136,13 +137,31 @@ static matrix matrix_of(const poa_type *type, int batch, int second, bool transp
   return (matrix){rows, columns, columns, 1};
 }
 
+/* The nearest bf16, ties to even, as the processor's instruction has it: subnormals are 0. */
+static double round_bf16(double x) {
+  float single = (float)x;
+  uint32_t bits;
+  memcpy(&bits, &single, sizeof bits);
+  if (isnan(single))
+    return x;
+  if ((bits & 0x7f800000u) == 0)
+    bits &= 0x80000000u;
+  bits = (bits + 0x7fffu + (bits >> 16 & 1)) & 0xffff0000u;
+  memcpy(&single, &bits, sizeof bits);
+  return (double)single;
+}
+
+static double as_is(double x) {
+  return x;
+}
+
 static void multiply(matrix ma, const double *a, matrix mb, const double *b, double alpha,
-                     double *c) {
+                     double (*round)(double), double *c) {
   for (int64_t i = 0; i < ma.rows; i++)
     for (int64_t j = 0; j < mb.columns; j++) {
       double sum = 0;
       for (int64_t k = 0; k < ma.columns; k++)
-        sum += a[i * ma.row + k * ma.column] * b[k * mb.row + j * mb.column];
+        sum += round(a[i * ma.row + k * ma.column]) * round(b[k * mb.row + j * mb.column]);
       c[i * mb.columns + j] = alpha * sum;
     }
 }
@@ -158,6 +177,7 @@ poa_status poa_interpret_dot(const poa_interpreter *in, const poa_node *node,
   int64_t batch = joined(&y->type, 0, batch_axes);
   for (int64_t i = 0; i < batch; i++)
     multiply(a, x[0]->data + i * a.rows * a.columns, b, x[1]->data + i * b.rows * b.columns,
-             poa_node_float(node, "alpha", 1), y->data + i * a.rows * b.columns);
+             poa_node_float(node, "alpha", 1),
+             poa_node_int(node, "bf16", 0) ? round_bf16 : as_is, y->data + i * a.rows * b.columns);
   return POA_OK;
 }

@@ -105,7 +105,7 @@ static poa_value weight_matrix(poa_build *b, poa_value weight, int64_t groups) {
 }
 
 static poa_value multiply(poa_build *b, poa_value a, poa_value x, bool ta, int joined) {
-  return poa_b_product(b, a, x, (poa_dot_form){ta, false, 1, joined, joined});
+  return poa_b_product(b, a, x, (poa_dot_form){ta, false, 1, joined, joined, false});
 }
 
 /* Whether every window is one element and each element one window, so that the product is one of

@@ -244,7 +244,7 @@ static void gradient_joined_dot(const poa_gradient_site *s, poa_dot_form form,
   }
   if (!s->wants[1])
     return;
-  poa_dot_form turned = {!form.ta, false, form.alpha, form.inner, form.rows};
+  poa_dot_form turned = {!form.ta, false, form.alpha, form.inner, form.rows, form.bf16};
   poa_value db = poa_b_product(s->b, a, dy, turned);
   int rank = type_of(s, db)->rank;
   int64_t perm[POA_MAX_RANK];

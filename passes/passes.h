@@ -10,6 +10,7 @@ typedef struct poa_options {
   bool has_point;
   bool keep_probes; /* simplify: keep outputs of kind "probe" */
   int vector_lanes; /* layout hints; 0: 16 */
+  bool bf16;        /* lower_precision: products in bf16 */
 } poa_options;
 
 typedef poa_status (*poa_pass)(poa_graph *graph, const poa_options *options, poa_error *error);
@@ -28,6 +29,8 @@ poa_status poa_expand(poa_graph *graph, const poa_options *options, poa_error *e
 poa_status poa_simplify(poa_graph *graph, const poa_options *options, poa_error *error);
 /* recompute.c: attention weights are computed again in the backward sweep */
 poa_status poa_recompute(poa_graph *graph, const poa_options *options, poa_error *error);
+/* lower_precision.c: marks the products that are computed in bf16, if asked for */
+poa_status poa_lower_precision(poa_graph *graph, const poa_options *options, poa_error *error);
 /* fuse.c: gives every node its kernel */
 poa_status poa_fuse(poa_graph *graph, const poa_options *options, poa_error *error);
 /* layout.c: gives every stored value its root and strides */

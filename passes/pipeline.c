@@ -15,6 +15,7 @@ const poa_pipeline_row poa_pipeline[] = {
     {"simplify", poa_simplify, "folds constants, merges equal nodes, algebra, dead code", NULL},
     {"recompute", poa_recompute, "large values of short sums are computed again rather than held",
      NULL},
+    {"lower_precision", poa_lower_precision, "products in bf16, if asked for", NULL},
     {"fuse", poa_fuse, "gives every node its kernel", NULL},
     {"layout", poa_layout, "gives every stored value its buffer and strides", NULL},
     {"schedule", poa_schedule, "orders kernels and places buffers; exact peak memory",
@@ -24,10 +25,11 @@ const int poa_pipeline_count = sizeof poa_pipeline / sizeof *poa_pipeline;
 
 /* Simplify runs twice: before differentiate, so that there is less to differentiate and
  * transposes are flags of products, whose gradients then need none; and after expand, to
- * share what forward and backward both compute. */
+ * share what forward and backward both compute. Precision comes last of what works on values, since
+ * rules of algebra would have to carry it along. */
 static const char *const default_order[] = {
-    "specialize", "simplify",  "cut_rows", "differentiate", "expand",
-    "simplify",   "recompute", "fuse",     "layout",        "schedule",
+    "specialize", "simplify",        "cut_rows", "differentiate", "expand",   "simplify",
+    "recompute",  "lower_precision", "fuse",     "layout",        "schedule",
 };
 enum { DEFAULT_COUNT = sizeof default_order / sizeof *default_order };
 

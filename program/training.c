@@ -90,6 +90,7 @@ static poa_status save_checkpoint(trainer *t, poa_error *error) {
       .deck_position = t->step,
       .model = t->settings->model,
       .overrides = t->settings->overrides,
+      .precision = t->settings->precision,
       .normalization = t->normalization,
   };
   double begin = poa_seconds();

@@ -11,6 +11,7 @@ enum { POA_TRACED_STEPS = 5 };
 typedef struct poa_training {
   const char *model;     /* as the user named it; recorded */
   const char *overrides; /* the constants set, as one text; recorded */
+  const char *precision; /* of products, "fp32" or "bf16"; recorded */
   const char *again;     /* the command that started the run, without flags: "poa train fashion" */
   const char *data;      /* path of the images */
   const char *init;      /* weights to start from, or NULL */

@@ -143,6 +143,11 @@ static poa_status check_run(trainer *t, const poa_checkpoint_info *info, poa_err
                     t->settings.folder.path, info->overrides, program->overrides);
   if (t->flags->seed >= 0 && (uint64_t)t->flags->seed != info->seed)
     return poa_fail(error, POA_BAD_INPUT, "the run was started with --seed %" PRIu64, info->seed);
+  if (strcmp(info->precision, "fp32") != 0)
+    return poa_fail(error, POA_BAD_INPUT,
+                    "the run in %s computes products in %s, this program in fp32: resume it with "
+                    "`poa train`",
+                    t->settings.folder.path, info->precision);
   snprintf(t->overrides, sizeof t->overrides, "%s", info->overrides);
   t->settings.overrides = t->overrides;
   t->settings.seed = info->seed;

@@ -35,6 +35,7 @@ static poa_status write_tensors(const char *path, const poa_file_tensor *tensors
       {"deck_position", deck_position},
       {"model", or_empty(info->model)},
       {"overrides", or_empty(info->overrides)},
+      {"precision", info->precision ? info->precision : "fp32"},
       {"normalization", or_empty(info->normalization)},
       {"version", POA_VERSION},
   };
@@ -112,6 +113,8 @@ poa_status poa_checkpoint_read_info(const poa_safetensors *file, poa_checkpoint_
     status = read_text(file, "overrides", &info->overrides, error);
   if (status == POA_OK)
     status = read_text(file, "version", &info->version, error);
+  const char *precision = poa_safetensors_metadata(file, "precision");
+  info->precision = precision ? precision : "fp32";
   info->normalization = or_empty(poa_safetensors_metadata(file, "normalization"));
   info->step = (int64_t)step;
   info->seed = seed;

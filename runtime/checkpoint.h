@@ -20,6 +20,7 @@ typedef struct poa_checkpoint_info {
   int64_t deck_position;     /* of the next sub-network; see deck.h */
   const char *model;         /* path of the description */
   const char *overrides;     /* "K=V,K=V" */
+  const char *precision;     /* of products: "fp32" (also if the file does not say) or "bf16" */
   const char *normalization; /* of the images (normalization.h); "" if unknown */
   const char *version;       /* of the poa that wrote the file; ignored when saving */
 } poa_checkpoint_info;

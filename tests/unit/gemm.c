@@ -224,7 +224,7 @@ static void on_all_levels(void (*body)(const machine *on)) {
 static void in_bf16(void (*body)(const machine *on)) {
   machine on = {.library = library_for("native"), .bf16 = true};
   cr_assert(on.library);
-  bool has = poa_gemm_has_bf16(poa_kernel_library_target(on.library));
+  bool has = poa_target_has_bf16(poa_kernel_library_target(on.library));
   if (has)
     body(&on);
   poa_kernel_library_free(on.library);
@@ -474,7 +474,7 @@ Test(gemm, bf16_without_the_instruction_is_refused) {
   poa_error error = {0};
   poa_target target;
   cr_assert_eq(poa_target_init_for(&target, "x86-64-v4", "x86_64-linux-gnu", &error), POA_OK);
-  cr_assert(!poa_gemm_has_bf16(&target));
+  cr_assert(!poa_target_has_bf16(&target));
   poa_target_free(&target);
   poa_kernel_library *library = library_for("x86-64");
   if (!library)

@@ -328,7 +328,7 @@ static poa_value case_joined_dot(fixture *f) {
     b = SHAPE(2, b.dim[0].value, b.dim[1].value);
   }
   poa_value x = parameter(f, a, -1, 1);
-  return poa_b_product(&f->b, x, parameter(f, b, -1, 1), (poa_dot_form){ta, tb, 0.7, 3, 2});
+  return poa_b_product(&f->b, x, parameter(f, b, -1, 1), (poa_dot_form){ta, tb, 0.7, 3, 2, false});
 }
 
 /* Windows that lie apart, touch, overlap once and several times, and leave elements over. */

@@ -195,7 +195,8 @@ static void run_file(const char *path) {
   poa_arena *arena = poa_arena_create();
   cr_assert(run && flag(run, "--passes=", passes, sizeof passes), "%s has no RUN line", path);
   cr_assert(poa_graph_parse(arena, path, test, &graph, &error) == POA_OK, "%s", error.message);
-  poa_options options = {.keep_probes = strstr(run, "--probes") != NULL};
+  poa_options options = {.keep_probes = strstr(run, "--probes") != NULL,
+                         .bf16 = strstr(run, "--precision=bf16") != NULL};
   read_point(run, graph, &options);
   before.count = after.count = 0;
   bool comparable = interpret(graph, &before);
