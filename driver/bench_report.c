@@ -25,9 +25,10 @@ static void print_summary(const poa_bench_result *r) {
       "\nstep      %.4f s median of %lld; %.4f shortest, half of them %.4f to %.4f, %.4f longest\n",
       r->median, (long long)r->step_count, r->shortest, r->lower, r->upper, r->longest);
   printf(
-      "products  %.2f GFLOP that the description asks for, %.1f GFLOP/s: %.1f %% of the fp32 peak, "
+      "products  %.2f GFLOP that the description asks for, %.1f GFLOP/s: %.1f %% of the %s peak, "
       "%.1f\n",
-      r->model_flops * 1e-9, r->model_flops * 1e-9 / r->median, 100 * r->mfu, r->peak_gflops);
+      r->model_flops * 1e-9, r->model_flops * 1e-9 / r->median, 100 * r->mfu, r->precision,
+      r->peak_gflops);
   printf("          %.2f GFLOP that are run, %.1f GFLOP/s\n", r->run_flops * 1e-9,
          r->run_flops * 1e-9 / r->median);
   printf("compiled  %lld sub-network%s in %.2f s, of which passes %.2f s and kernels %.2f s: %lld "

@@ -40,7 +40,8 @@ const poa_command poa_commands[] = {
      "a\n"
      "label in each line, or CIFAR's or MNIST's files.\n"},
     {"compile", poa_compile,
-     "set,entry,at,weights,output,emit,batch,cpu,target,multiversion,with-images,weights-external,"
+     "set,entry,at,weights,output,emit,batch,precision,cpu,target,multiversion,with-images,weights-"
+     "external,"
      "from",
      1, 1, "poa compile MODEL [--at NAME=N,..] [--weights FILE] -o OUT [--emit WHAT]",
      "makes a program or library of native code that needs neither poa nor LLVM",
@@ -89,7 +90,8 @@ const poa_command poa_commands[] = {
      "Draws sub-networks as training does. Prints the step's time and spread; the matrix products\n"
      "that the description asks for, two FLOPs per multiply-add and each gradient a product, as\n"
      "a framework would run them, whatever the compiler shares, cuts or repeats; what share of\n"
-     "the fp32 peak, measured beside the steps, that is; and the products that are really run.\n"
+     "the peak in their precision, measured beside the steps, that is; and the products that are "
+     "really run.\n"
      "Then time, their rate and bytes of operands and results by kernel family, by branch of the\n"
      "description (SET at max or sampled; outside of them, the module that the entry calls) and "
      "by\n"

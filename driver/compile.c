@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "driver/link.h"
+#include "driver/precision.h"
 
 typedef enum product { EXE, SHARED, OBJECT, LLVM, ASM, ONNX } product;
 
@@ -57,6 +58,8 @@ static poa_status check_flags(const poa_flags *flags, product made, poa_error *e
   bool step = flags->entry && strcmp(flags->entry, "features") != 0;
   if (!flags->output)
     return poa_fail(error, POA_BAD_INPUT, "say where to: -o FILE");
+  if (flags->precision && !step)
+    return poa_fail(error, POA_BAD_INPUT, "--precision is of training steps: add --entry step");
   if (flags->multiversion && made != EXE)
     return poa_fail(error, POA_BAD_INPUT, "--multiversion goes with --emit exe alone");
   if (flags->multiversion && (flags->cpu || flags->target))
@@ -95,6 +98,17 @@ static poa_status choose_targets(poa_compilation *c, poa_error *error) {
     return add_variant(c, c->flags->cpu, error);
   poa_status status = add_variant(c, "x86-64-v4", error);
   return status ? status : add_variant(c, "x86-64-v3", error);
+}
+
+/* One precision for all variants, so that a program computes the same everywhere. */
+static poa_status choose_precision(poa_compilation *c, poa_error *error) {
+  c->bf16 = true;
+  for (int i = 0; i < c->variant_count && c->bf16; i++) {
+    poa_status status = poa_precision_of(c->flags, &c->targets[i], &c->bf16, error);
+    if (status)
+      return status;
+  }
+  return POA_OK;
 }
 
 /* Points. */
@@ -227,6 +241,8 @@ static poa_status compile(poa_compilation *c, poa_error *error) {
     status = poa_linker_find(&linker, error);
   if (status == POA_OK)
     status = choose_targets(c, error);
+  if (status == POA_OK)
+    status = choose_precision(c, error);
   if (status == POA_OK)
     status = open_batches(c, made, error);
   c->trainer = is_trainer(c, made);

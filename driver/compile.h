@@ -45,6 +45,7 @@ typedef struct poa_compilation {
   int variant_count;
   poa_target targets[POA_MAX_VARIANTS];
   poa_program_variant variants[POA_MAX_VARIANTS];
+  bool bf16; /* products of training steps */
   int64_t point_count;
   poa_point *points;
   bool trainer; /* a program that trains: entries are lowered when they are added */

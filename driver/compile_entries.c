@@ -24,7 +24,8 @@ static poa_status make_graph(poa_compilation *c, poa_compiled_entry *made, poa_a
   poa_deployment *deployment = &c->deployments[made->batch];
   poa_options options = {.point = made->point,
                          .has_point = true,
-                         .vector_lanes = c->targets[made->variant].vector_lanes};
+                         .vector_lanes = c->targets[made->variant].vector_lanes,
+                         .bf16 = c->bf16 && strcmp(made->entry, "step") == 0};
   poa_status status = poa_model_graph(deployment->model, made->entry, arena, &made->graph, error);
   if (status)
     return status;

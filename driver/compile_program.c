@@ -93,6 +93,7 @@ static poa_status describe(const poa_compilation *c, poa_program *program, poa_e
       .source = d->source,
       .lattice = *poa_model_lattice(d->model),
       .normalization = d->normalization,
+      .bf16 = c->bf16,
       .variants = c->variants,
       .variant_count = c->variant_count,
       .weights_file = "",

@@ -50,6 +50,7 @@ typedef struct poa_program {
   double steps;
   /* Whether another number of steps only changes source arguments, by their `per_step`. */
   bool steps_vary;
+  bool bf16;          /* training: products in bf16 */
   double eval_images; /* training: images that evaluation asks at most; 0: all */
 } poa_program;
 

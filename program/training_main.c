@@ -74,6 +74,10 @@ static void print_help(const poa_program *program, const char *name) {
   poa_command_line_describe(&command_line, stdout);
 }
 
+static const char *precision_of(const poa_program *program) {
+  return program->bf16 ? "bf16" : "fp32";
+}
+
 static void print_info(const poa_program *program) {
   int steps = 0, features = 0;
   for (int i = 0; i < program->entry_count; i++) {
@@ -86,6 +90,8 @@ static void print_info(const poa_program *program) {
   for (int i = 0; i < program->variant_count; i++)
     printf("code for: %s\n", program->variants[i].cpu);
   printf("steps: %.0f%s\n", program->steps, program->steps_vary ? ", or as --steps says" : "");
+  if (program->bf16)
+    printf("products: in bf16\n");
   printf("made by: poa %s\n", program->version);
 }
 
@@ -143,11 +149,12 @@ static poa_status check_run(trainer *t, const poa_checkpoint_info *info, poa_err
                     t->settings.folder.path, info->overrides, program->overrides);
   if (t->flags->seed >= 0 && (uint64_t)t->flags->seed != info->seed)
     return poa_fail(error, POA_BAD_INPUT, "the run was started with --seed %" PRIu64, info->seed);
-  if (strcmp(info->precision, "fp32") != 0)
+  if (strcmp(info->precision, precision_of(program)) != 0)
     return poa_fail(error, POA_BAD_INPUT,
-                    "the run in %s computes products in %s, this program in fp32: resume it with "
-                    "`poa train`",
-                    t->settings.folder.path, info->precision);
+                    "the run in %s computes products in %s, this program in %s: compile again with "
+                    "--precision %s",
+                    t->settings.folder.path, info->precision, precision_of(program),
+                    info->precision);
   snprintf(t->overrides, sizeof t->overrides, "%s", info->overrides);
   t->settings.overrides = t->overrides;
   t->settings.seed = info->seed;
@@ -180,6 +187,7 @@ static poa_status prepare(trainer *t, const char *name, poa_error *error) {
   const flags *given = t->flags;
   t->settings = (poa_training){
       .model = t->program->model,
+      .precision = precision_of(t->program),
       .again = name,
       .data = given->data,
       .init = given->init,

@@ -23,5 +23,7 @@ for file in "$models"/*.poa; do
     "$poa" ir "$model" --after "$pass" >first.ir
     check "$model after $pass"
   done
+  "$poa" ir "$model" --after lower_precision --precision bf16 >first.ir
+  check "$model in bf16"
 done
 echo "$checked passed, 0 failed"

@@ -38,6 +38,7 @@ static const poa_checkpoint_info info = {.step = 12,
                                          .seed = UINT64_MAX,
                                          .deck_position = 3,
                                          .model = "models/net.poa",
+                                         .precision = "bf16",
                                          .normalization = "0.25/0.5",
                                          .overrides = "width=48"};
 
@@ -89,6 +90,7 @@ Test(checkpoint, round_trip) {
   cr_assert_eq(poa_checkpoint_read_info(file, &read, &error), POA_OK, "%s", error.message);
   cr_assert(read.step == 12 && read.seed == UINT64_MAX && read.deck_position == 3);
   cr_assert_str_eq(read.model, info.model);
+  cr_assert_str_eq(read.precision, info.precision);
   cr_assert_str_eq(read.normalization, info.normalization);
   cr_assert_str_eq(read.overrides, info.overrides);
   cr_assert_str_eq(read.version, POA_VERSION);

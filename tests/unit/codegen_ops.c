@@ -462,6 +462,56 @@ Test(codegen_ops, dot) {
   check(&t, 2e-5);
 }
 
+static bool has_bf16(void) {
+  poa_error error = {0};
+  poa_target target;
+  cr_assert_eq(poa_target_init(&target, NULL, &error), POA_OK, "%s", error.message);
+  bool has = poa_target_has_bf16(&target);
+  poa_target_free(&target);
+  return has;
+}
+
+/* Protects what a dot's bf16 means from being one thing to the interpreter and another to code:
+ * batches, joined axes, a sum in place. Operands are inputs, since the rounding of a computed one
+ * may fall the other way; the tolerance is that of sums of floats. */
+Test(codegen_ops, dot_bf16) {
+  static text t;
+  if (!has_bf16())
+    cr_skip_test("this CPU has no AVX512_BF16");
+  input(&t, "a", "f32[7,13]");
+  input(&t, "b", "f32[13,21]");
+  input(&t, "c", "f32[21,13]");
+  input(&t, "q", "f32[2,19,3,24]");
+  input(&t, "k", "f32[2,19,3,24]");
+  input(&t, "m", "f32[3,7,9,2]");
+  input(&t, "w", "f32[18,20]");
+  input(&t, "z", "f32[9,30]");
+  line(&t, "%%r = dot %%a, %%b {bf16=1} : f32[7,21]\n"
+           "%%s = dot %%a, %%c {tb=1, alpha=0.25, bf16=1} : f32[7,21]\n"
+           "%%u = dot %%b, %%a {ta=1, tb=1, bf16=1} : f32[21,7]\n"
+           "%%h = transpose %%q {perm=[0,2,1,3]} : f32[2,3,19,24]\n"
+           "%%g = transpose %%k {perm=[0,2,1,3]} : f32[2,3,19,24]\n"
+           "%%v = dot %%h, %%g {tb=1, bf16=1} : f32[2,3,19,19]\n"
+           "%%y = dot %%m, %%w {rows=2, inner=2, bf16=1} : f32[21,20]\n"
+           "%%z0 = convert %%z : f32[9,30]\n"
+           "%%e = accumulate %%z0, %%r {start=[1,3]} : f32[9,30]");
+  output(&t, "s", "f32[7,21]");
+  output(&t, "u", "f32[21,7]");
+  output(&t, "v", "f32[2,3,19,19]");
+  output(&t, "y", "f32[21,20]");
+  output(&t, "e", "f32[9,30]");
+  poa_arena *arena = poa_arena_create();
+  poa_graph *graph = parse(arena, "", &t);
+  poa_error error = {0};
+  poa_sample expected;
+  interpret(graph, &expected);
+  cr_assert_eq(poa_schedule_one_by_one(graph, &error), POA_OK, "%s", error.message);
+  check_target(graph, "native", &expected, 2e-6);
+  check_passes("", &t, &expected, 2e-6);
+  poa_sample_free(&expected);
+  poa_arena_free(arena);
+}
+
 /* Protects parameters that are read and written, scalars among them. */
 Test(codegen_ops, assign) {
   static text t;

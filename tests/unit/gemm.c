@@ -435,6 +435,32 @@ Test(gemm, batches_bf16) {
   in_bf16(batches);
 }
 
+static int64_t draw(uint32_t *state, int64_t most) {
+  *state = *state * 1664525u + 1013904223u;
+  return 1 + (int64_t)((uint64_t)*state * (uint64_t)most >> 32);
+}
+
+static void any_shapes(const machine *on) {
+  uint32_t state = 5;
+  for (int i = 0; i < 60; ++i) {
+    bool ta = draw(&state, 2) == 1, tb = draw(&state, 2) == 1;
+    int64_t m = draw(&state, 90), n = draw(&state, 90), k = draw(&state, i % 8 ? 90 : 1700);
+    poa_gemm g = product(m, n, k, ta, tb, draw(&state, 4) - 1);
+    g.accumulate = draw(&state, 2) == 1;
+    g.alpha = draw(&state, 2) == 1 ? 1 : 0.7f;
+    run(on, &g);
+  }
+}
+
+/* Protects what no table of shapes thought of. */
+Test(gemm, any_shapes) {
+  on_all_levels(any_shapes);
+}
+
+Test(gemm, any_shapes_bf16) {
+  in_bf16(any_shapes);
+}
+
 /* k = 0 clears C or leaves it; no rows, columns or batches is no work. */
 static void nothing(const machine *on) {
   run_forms(on, 5, 20, 0, 0);

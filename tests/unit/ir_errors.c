@@ -126,6 +126,7 @@ Test(ir_errors, shapes) {
       {S "%y = and %x, %x : f32[4,width] }", "and: takes bool"},
       {S "%y = dot %x, %w : f32[4,8] }",
        "dot: inner extents differ: axis 1 of f32[4,width] and axis 0 of f32[1024,8]"},
+      {S "%y = dot %x, %x {tb=1, bf16=2} : f32[4,4] }", "dot: has bf16=2, which is 0 or 1"},
       {S "%y = exp %x : f32[4,512] }",
        "exp: its result is f32[4,width] by its shape rule, but f32[4,512] is declared"},
       {S "%y = reshape %x : f32[4,width/64,32] }", "hold different numbers of elements"},

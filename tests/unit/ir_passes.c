@@ -252,3 +252,7 @@ Test(ir_passes, simplify) {
 Test(ir_passes, extract) {
   run_folder("extract");
 }
+
+Test(ir_passes, lower_precision) {
+  run_folder("lower_precision");
+}

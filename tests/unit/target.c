@@ -94,5 +94,6 @@ Test(target, features_are_told) {
   cr_assert(poa_target_has(&target, "avx2") && poa_target_has(&target, "avx512bf16"));
   cr_assert(!poa_target_has(&target, "bmi2") && !poa_target_has(&target, "avx512vnni"));
   cr_assert(!poa_target_has(&target, "avx51"));
+  cr_assert(poa_target_has_bf16(&target));
   poa_target_free(&target);
 }
