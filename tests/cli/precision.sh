@@ -41,7 +41,7 @@ for threads in 1 3; do
 done
 
 # Stopped after a checkpoint and resumed: in bf16 without being told.
-train --out stopped --precision bf16 --every 2 --steps 2000 >/dev/null &
+train --out stopped --precision bf16 --every 2 --steps 400 >/dev/null &
 process=$!
 for _ in $(seq 3000); do
   [[ -f stopped/metrics.jsonl && $(wc -l <stopped/metrics.jsonl) -ge 10 ]] && break
@@ -53,7 +53,7 @@ again=("$poa" train "$micro" --data "$data" --resume --quiet --out stopped)
 refuse "started with --precision bf16" "${again[@]}" --precision fp32
 refuse "products in bf16 and can only go on" "${again[@]}" --cpu x86-64-v3
 "${again[@]}" >/dev/null
-train --out whole --precision bf16 --every 2 --steps 2000 >/dev/null
+train --out whole --precision bf16 --every 2 --steps 400 >/dev/null
 bits whole stopped || fail "a resumed run in bf16 ends otherwise"
 
 bench() { "$poa" bench "$micro" --set "$wide" --steps 1 --at width=64,depth=2 --cache kernels "$@"; }
