@@ -9,7 +9,7 @@
 
 #include <float.h>
 
-#define K_BLOCK 384         /* steps of a panel; a panel is then 48 to 96 KiB */
+#define K_BLOCK 384         /* rows of a panel; a panel is then 48 to 96 KiB, of bf16 half of it */
 #define A_BLOCK 98304       /* elements of A that a tile reads again from L2 */
 #define PACKED_BLOCK 131072 /* the same in bf16, on the stack: 256 KiB */
 #define CACHE_LINE 16       /* elements */
@@ -204,7 +204,8 @@ static poa_gemm_panel choose_panel(const poa_gemm_plan *p) {
 
 /* Few columns leave most lanes of an outer product idle: then the lanes run along k. */
 static bool can_dot(const poa_gemm *g) {
-  return !g->bf16 && !is_joined(g) && g->n <= DOT_MAX_COLUMNS && g->a.column == 1 && g->b.row == 1 && g->k > 1;
+  return !g->bf16 && !is_joined(g) && g->n <= DOT_MAX_COLUMNS && g->a.column == 1 &&
+         g->b.row == 1 && g->k > 1;
 }
 
 static double dot_cycles(const poa_gemm *g, int lanes) {
@@ -241,8 +242,8 @@ static double choose_kernel(poa_gemm_plan *p, const poa_target *target) {
 /* Blocks of equal size. When sums cannot rest in C (they are still to be scaled and
  * added to it) they rest on the stack, see gemm_micro_kernel.c. */
 static void choose_k_block(poa_gemm_plan *p) {
-  int64_t k = p->gemm.k, most = p->gather && p->gemm.bf16 ? K_BLOCK / 2 : K_BLOCK;
-  p->k_blocks = p->dot || k == 0 ? 1 : divide_up(poa_gemm_steps(p, k), most);
+  int64_t k = p->gemm.k;
+  p->k_blocks = p->dot || k == 0 ? 1 : divide_up(k, K_BLOCK);
   p->k_block = k == 0 ? 4 : divide_up(divide_up(k, p->k_blocks), 4) * 4;
   p->sum_apart = p->k_blocks > 1 && p->gemm.accumulate && p->gemm.alpha != 1;
 }
