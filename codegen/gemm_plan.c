@@ -239,12 +239,13 @@ static double choose_kernel(poa_gemm_plan *p, const poa_target *target) {
   return dot;
 }
 
-/* Blocks of equal size. When sums cannot rest in C (they are still to be scaled and
- * added to it) they rest on the stack, see gemm_micro_kernel.c. */
+/* Blocks of equal size, of whole turns of a transposition: four steps. When sums cannot rest in C
+ * (they are still to be scaled and added to it) they rest on the stack, see gemm_micro_kernel.c. */
 static void choose_k_block(poa_gemm_plan *p) {
   int64_t k = p->gemm.k;
   p->k_blocks = p->dot || k == 0 ? 1 : divide_up(k, K_BLOCK);
-  p->k_block = k == 0 ? 4 : divide_up(divide_up(k, p->k_blocks), 4) * 4;
+  int64_t turn = p->gemm.bf16 ? 8 : 4;
+  p->k_block = k == 0 ? turn : divide_up(divide_up(k, p->k_blocks), turn) * turn;
   p->sum_apart = p->k_blocks > 1 && p->gemm.accumulate && p->gemm.alpha != 1;
 }
 
