@@ -62,7 +62,8 @@ static double seconds_now(void) {
 
 static bool in_bf16;
 
-/* Independent FMAs, or dot products of pairs, on registers alone; each tile is PEAK_STEPS times PEAK_CHAINS of them. */
+/* Independent FMAs, or dot products of pairs, on registers alone; each tile is PEAK_STEPS times
+ * PEAK_CHAINS of them. */
 static poa_status emit_peak(poa_emitter *e, const void *unused, const char *symbol,
                             poa_error *error) {
   (void)unused, (void)error;

@@ -33,7 +33,7 @@ typedef struct macro_kernel {
   poa_emitter *e;
   const poa_gemm_plan *plan;
   panel_kernels whole, left;
-  LLVMValueRef gather, block; /* A has joined axes: the helper, and where blocks of A go */
+  LLVMValueRef gather, block;     /* A has joined axes: the helper, and where blocks of A go */
   LLVMValueRef pack_rows, packed; /* the same for A in bf16 */
   LLVMValueRef buffer_a, buffer_b, buffer_c;
   LLVMValueRef panel, sum; /* stack */
@@ -327,10 +327,9 @@ static int append_axes(char *key, size_t size, int length, const poa_gemm_axes *
 
 int poa_gemm_key(const poa_gemm *gemm, char *key, size_t size) {
   poa_gemm g = poa_gemm_canonical(gemm);
-  int length =
-      snprintf(key, size, "gemm %lldx%lldx%lld alpha %a%s%s batch %d", (long long)g.m,
-               (long long)g.n, (long long)g.k, (double)g.alpha, g.accumulate ? " accumulate" : "",
-               g.bf16 ? " bf16" : "", g.batch_rank);
+  int length = snprintf(key, size, "gemm %lldx%lldx%lld alpha %a%s%s batch %d", (long long)g.m,
+                        (long long)g.n, (long long)g.k, (double)g.alpha,
+                        g.accumulate ? " accumulate" : "", g.bf16 ? " bf16" : "", g.batch_rank);
   for (int d = 0; d < g.batch_rank; ++d) {
     size_t at = (size_t)length < size ? (size_t)length : size;
     length += snprintf(key + at, size - at, "%c%lld", d ? ',' : ' ', (long long)g.batch[d]);

@@ -10,9 +10,9 @@
  * after Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication"
  * (2008), with A read in place by broadcast, so that f32 is never packed.
  *
- * A step is one turn of the inner loop: one of k, or in bf16 a pair of them, which lies in four bytes
- * as a float does. So both operands of a bf16 product are packed, blocks of A once for all panels of
- * a tile, and the micro-kernels read pairs where they read floats otherwise. */
+ * A step is one turn of the inner loop: one of k, or in bf16 a pair of them, which lies in four
+ * bytes as a float does. So both operands of a bf16 product are packed, blocks of A once for all
+ * panels of a tile, and the micro-kernels read pairs where they read floats otherwise. */
 #ifndef POA_CODEGEN_GEMM_PLAN_H
 #define POA_CODEGEN_GEMM_PLAN_H
 
@@ -37,7 +37,7 @@ typedef struct poa_gemm_plan {
   int rows, vectors; /* micro-kernel; dot: rows and columns (vectors = n) */
   int chains;        /* dot: independent sums per element */
   int64_t k_block, k_blocks;
-  bool sum_apart; /* the running sum of a tile lies on the stack between k blocks */
+  bool sum_apart;        /* the running sum of a tile lies on the stack between k blocks */
   int64_t a_row, a_step; /* of A as micro-kernels read it, in units of 4 bytes */
   int64_t tile_m, tile_n, tiles_m, tiles_n;
   int64_t batches;

@@ -119,8 +119,8 @@ static char *label_gemm(const lowering *l, const poa_gemm *g) {
   for (int i = 0; i < g->batch_rank; i++)
     batch *= g->batch[i];
   return poa_arena_format(l->arena, "gemm %lldx %lldx%lldx%lld%s%s", (long long)batch,
-                          (long long)g->m, (long long)g->n, (long long)g->k,
-                          g->bf16 ? " bf16" : "", g->accumulate ? " +=" : "");
+                          (long long)g->m, (long long)g->n, (long long)g->k, g->bf16 ? " bf16" : "",
+                          g->accumulate ? " +=" : "");
 }
 
 static char *gemm_key(const lowering *l, const poa_gemm *gemm) {

@@ -8,8 +8,9 @@
 
 #include "codegen/library.h"
 
-/* Sets *gflops, of fp32 or of products of bf16 (on a target that has them), to the best of several runs on `threads` threads (at least 1), some 0.2 s in
- * all. The kernel comes from `library` and counts in its statistics. */
+/* Sets *gflops, of fp32 or of products of bf16 (on a target that has them), to the best of several
+ * runs on `threads` threads (at least 1), some 0.2 s in all. The kernel comes from `library` and
+ * counts in its statistics. */
 poa_status poa_measure_peak(poa_kernel_library *library, bool bf16, int threads, double *gflops,
                             poa_error *error);
 

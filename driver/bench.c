@@ -322,8 +322,8 @@ static poa_status profile_step(bench *b) {
 /* The larger of what was measured; the machine may be shared. */
 static poa_status measure_peak(bench *b) {
   double gflops = 0;
-  poa_status status = poa_measure_peak(b->session.library, b->session.bf16, b->result.threads,
-                                       &gflops, b->error);
+  poa_status status =
+      poa_measure_peak(b->session.library, b->session.bf16, b->result.threads, &gflops, b->error);
   if (gflops > b->result.peak_gflops)
     b->result.peak_gflops = gflops;
   return status;

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "codegen/lower.h"
-#include "driver/precision.h"
 #include "driver/driver.h"
+#include "driver/precision.h"
 #include "driver/subnetwork.h"
 
 typedef struct step_needs {
@@ -32,8 +32,8 @@ static int count_kernels(const poa_lowered *lowered, poa_arena *arena) {
   return distinct;
 }
 
-static poa_status plan_step(const poa_flags *flags, poa_model *model, const poa_point *point, poa_arena *arena,
-                            step_needs *needs, poa_error *error) {
+static poa_status plan_step(const poa_flags *flags, poa_model *model, const poa_point *point,
+                            poa_arena *arena, step_needs *needs, poa_error *error) {
   poa_options options = {.point = *point, .has_point = true};
   poa_graph *graph;
   poa_target target;

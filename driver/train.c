@@ -31,8 +31,8 @@ static poa_status recall_flags(trainer *t, const poa_flags *given, poa_error *er
   if (status == POA_OK && given->seed >= 0 && (uint64_t)given->seed != info.seed)
     status = poa_fail(error, POA_BAD_INPUT, "the run was started with --seed %" PRIu64, info.seed);
   if (status == POA_OK && given->precision && strcmp(given->precision, info.precision) != 0)
-    status = poa_fail(error, POA_BAD_INPUT, "the run was started with --precision %s",
-                      info.precision);
+    status =
+        poa_fail(error, POA_BAD_INPUT, "the run was started with --precision %s", info.precision);
   if (status == POA_OK && strcmp(given->arguments[0], info.model) != 0)
     status = poa_fail(error, POA_BAD_INPUT, "the run in %s is of the model '%s', not '%s'",
                       t->settings.folder.path, info.model, given->arguments[0]);

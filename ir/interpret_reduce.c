@@ -177,7 +177,7 @@ poa_status poa_interpret_dot(const poa_interpreter *in, const poa_node *node,
   int64_t batch = joined(&y->type, 0, batch_axes);
   for (int64_t i = 0; i < batch; i++)
     multiply(a, x[0]->data + i * a.rows * a.columns, b, x[1]->data + i * b.rows * b.columns,
-             poa_node_float(node, "alpha", 1),
-             poa_node_int(node, "bf16", 0) ? round_bf16 : as_is, y->data + i * a.rows * b.columns);
+             poa_node_float(node, "alpha", 1), poa_node_int(node, "bf16", 0) ? round_bf16 : as_is,
+             y->data + i * a.rows * b.columns);
   return POA_OK;
 }

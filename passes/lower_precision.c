@@ -29,8 +29,7 @@ static bool pays(const poa_graph *graph, const poa_node *dot) {
   const poa_node *b = poa_node_of(graph, dot->operands[1]);
   int64_t m = dot->type.dim[rank - 2].value, n = dot->type.dim[rank - 1].value;
   int64_t k = extent_of(b, rank - 2, rank) / (n ? n : 1);
-  return m >= LEAST_EXTENT && n >= LEAST_EXTENT && k >= LEAST_EXTENT &&
-         m * n * k >= LEAST_PRODUCTS;
+  return m >= LEAST_EXTENT && n >= LEAST_EXTENT && k >= LEAST_EXTENT && m * n * k >= LEAST_PRODUCTS;
 }
 
 static void mark(poa_graph *graph, poa_node *dot) {

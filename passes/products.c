@@ -157,7 +157,8 @@ static poa_value transpose_dot(poa_simplifier *s, const poa_node *n) {
   dot d = dot_of(x);
   if (!is_plain(&d))
     return POA_NO_VALUE;
-  return poa_s_dot(s, d.b, d.a, (poa_dot_form){!d.form.tb, !d.form.ta, d.form.alpha, 1, 1, d.form.bf16});
+  return poa_s_dot(s, d.b, d.a,
+                   (poa_dot_form){!d.form.tb, !d.form.ta, d.form.alpha, 1, 1, d.form.bf16});
 }
 
 /* accumulate */
