@@ -14,7 +14,7 @@
 
 /* target.c */
 
-/* A TargetMachine of its own for the calling thread (PIC, aggressive). Caller disposes. */
+/* A TargetMachine of its own for the calling thread (PIC). Caller disposes. */
 LLVMTargetMachineRef poa_target_machine(const poa_target *target, poa_error *error);
 
 /* emit.c: one module under construction and short helpers over the builder. */
