@@ -26,6 +26,8 @@
 #define PREFETCH_FMAS 384  /* ahead: some 200 to 400 cycles, the latency of a third-level cache */
 #define PREFETCH_STRIDE 64 /* elements; closer columns are a stream */
 #define MAX_VECTORS 8
+#define NEXT_ROWS 8 /* a turn of the loop asks for 16 elements of one of so many rows of A */
+#define NEXT_LEAST_K 32
 
 typedef struct micro_kernel {
   poa_emitter *e;
@@ -35,6 +37,7 @@ typedef struct micro_kernel {
   int64_t panel_stride; /* between rows of B */
   LLVMTypeRef vector;
   LLVMValueRef a, b, c, sum, steps, resume, finish;
+  LLVMValueRef next;           /* the rows of A below those of this micro-tile */
   LLVMValueRef sums[MAX_SUMS]; /* of row r, vector v: sums[r * vectors + v] */
 } micro_kernel;
 
@@ -180,6 +183,11 @@ static void finish_sums(micro_kernel *m, const rectangle *rest, const rectangle 
   poa_emit_end_if(m->e, &branch);
 }
 
+static void prefetch(poa_emitter *e, LLVMValueRef address, bool write) {
+  LLVMValueRef arguments[] = {address, emit_int32(e, write), emit_int32(e, 3), emit_int32(e, 1)};
+  poa_emit_intrinsic(e, "llvm.prefetch", e->pointer, arguments, 4);
+}
+
 static bool far_columns(const poa_gemm_plan *p) {
   return !p->gemm.bf16 && p->a_row == 1 && p->a_step >= PREFETCH_STRIDE;
 }
@@ -189,9 +197,37 @@ static bool far_columns(const poa_gemm_plan *p) {
 static void prefetch_column(micro_kernel *m, LLVMValueRef a) {
   poa_emitter *e = m->e;
   int64_t steps = PREFETCH_FMAS / (m->plan->rows * m->plan->vectors);
-  LLVMValueRef ahead = at(e, a, steps * m->plan->a_step);
-  LLVMValueRef arguments[] = {ahead, emit_int32(e, 0), emit_int32(e, 3), emit_int32(e, 1)};
-  poa_emit_intrinsic(e, "llvm.prefetch", e->pointer, arguments, 4);
+  prefetch(e, at(e, a, steps * m->plan->a_step), false);
+}
+
+/* The last rows of a tile have none below them. */
+static bool long_rows(const micro_kernel *m) {
+  const poa_gemm_plan *p = m->plan;
+  return !p->gemm.bf16 && p->a_step == 1 && p->k_block >= NEXT_LEAST_K && m->rows == p->rows;
+}
+
+/* Asks, two steps of k at a time, for the rows of A that the next micro-tile reads: the line
+ * of row step/2 % 8 that holds column step. Each of these rows is a short stream of its own
+ * that begins on another page, and hardware that prefetches streams comes too late for it. */
+static void prefetch_next_rows(micro_kernel *m, LLVMValueRef step) {
+  poa_emitter *e = m->e;
+  LLVMValueRef turn = LLVMBuildLShr(e->builder, step, emit_index(e, 1), "");
+  LLVMValueRef row = emit_and(e, turn, emit_index(e, NEXT_ROWS - 1));
+  LLVMValueRef column = emit_and(e, step, emit_index(e, -2 * NEXT_ROWS));
+  int64_t stride = m->plan->a_row;
+  LLVMValueRef offset = emit_add(e, emit_mul(e, row, emit_index(e, stride)), column);
+  LLVMValueRef line = emit_at(e, e->f32, m->next, offset);
+  for (int r = 0; r < m->rows; r += NEXT_ROWS)
+    prefetch(e, at(e, line, r * stride), false);
+}
+
+/* Asks for the C that is only stored at the end: such stores wait for their lines in order. */
+static void prefetch_result(micro_kernel *m, const rectangle *c) {
+  if (c->column != 1 || m->plan->gemm.accumulate)
+    return;
+  for (int r = 0; r < m->rows; ++r)
+    for (int v = 0; v < m->vectors; ++v)
+      prefetch(m->e, address_of(m, c, r, v), true);
 }
 
 static LLVMValueRef multiply_add(micro_kernel *m, LLVMValueRef x, LLVMValueRef y,
@@ -233,6 +269,8 @@ static void multiply_loop(micro_kernel *m, LLVMValueRef to, int unroll, LLVMValu
   LLVMValueRef pointer_b = poa_emit_loop_carry(e, &loop, *b);
   for (int i = 0; i < count; ++i)
     carried[i] = m->sums[i] = poa_emit_loop_carry(e, &loop, m->sums[i]);
+  if (unroll == 2 && long_rows(m))
+    prefetch_next_rows(m, loop.index);
   for (int u = 0; u < unroll; ++u)
     multiply_step(m, at(e, pointer_a, u * step_a), at(e, pointer_b, u * step_b));
   poa_emit_loop_set(e, pointer_a, at(e, pointer_a, unroll * step_a));
@@ -279,7 +317,9 @@ static void micro_tile(micro_kernel *m, LLVMValueRef down) {
     rest = (rectangle){.row = p->tile_n, .column = 1};
     rest.base = emit_at(e, e->f32, m->sum, emit_mul(e, down, emit_index(e, rest.row)));
   }
+  m->next = at(e, a, m->rows * p->a_row);
   start_sums(m, &rest);
+  prefetch_result(m, &c);
   multiply(m, a);
   finish_sums(m, &rest, &c);
 }
