@@ -4,8 +4,8 @@
  *   dx = dy @ transpose(w)  if something before x learns
  *   dw = transpose(x) @ dy  if w learns                 each 2 m n k
  *
- * The graph is specialized and differentiated and nothing else: simplify, which runs between the two
- * in the compiler's own order, would make one product of two that are equal in two branches. */
+ * The graph is specialized and differentiated and nothing else: simplify, which runs between the
+ * two in the compiler's own order, would make one product of two that are equal in two branches. */
 #include "driver/products.h"
 
 #include <string.h>

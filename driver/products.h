@@ -10,9 +10,9 @@
 double poa_products_flops(const poa_graph *graph, poa_arena *scratch);
 
 /* The FLOPs of `entry` at a point of the model's lattice: the products of every branch forward, and
- * for each the gradients that are needed, one by either operand. Nothing is shared between branches,
- * nothing is cut, nothing is computed twice: the count depends on the description alone, not on what
- * the compiler makes of it. Resets `scratch`. */
+ * for each the gradients that are needed, one by either operand. Nothing is shared between
+ * branches, nothing is cut, nothing is computed twice: the count depends on the description alone,
+ * not on what the compiler makes of it. Resets `scratch`. */
 poa_status poa_model_flops(poa_model *model, const char *entry, const poa_point *point,
                            poa_arena *scratch, double *flops, poa_error *error);
 

@@ -20,10 +20,10 @@
 #include "passes/users.h"
 
 enum {
-  LONGEST_SUM = 128,      /* of a product worth running again */
-  LEAST_BYTES = 1 << 16,  /* of its result */
-  SMALLER = 8,            /* times, that other operands of what follows are smaller */
-  FAR = 12, /* products: nearer readers read what was computed first */
+  LONGEST_SUM = 128,     /* of a product worth running again */
+  LEAST_BYTES = 1 << 16, /* of its result */
+  SMALLER = 8,           /* times, that other operands of what follows are smaller */
+  FAR = 12,              /* products: nearer readers read what was computed first */
   MOST_FOLLOWERS = 32,
 };
 
@@ -39,10 +39,10 @@ typedef struct recomputation {
   uint32_t count;
   poa_users users;
   poa_arena *scratch;
-  int *products; /* node -> how many products stand before it */
-  poa_value *map;     /* old node -> new */
-  int *family_of;     /* node -> family, or -1 */
-  int *place;         /* of a member in its family */
+  int *products;  /* node -> how many products stand before it */
+  poa_value *map; /* old node -> new */
+  int *family_of; /* node -> family, or -1 */
+  int *place;     /* of a member in its family */
   family *families;
   int family_count;
   /* Of each family: the copies that late readers use, and where they were written. */
@@ -137,8 +137,8 @@ static bool has_late_reader(const recomputation *r, const family *f) {
 static void find_families(recomputation *r) {
   for (poa_value v = 0; v < r->count; v++) {
     const poa_node *n = &r->nodes[v];
-    if (n->op != POA_OP_dot || !has_short_sum(r, n) ||
-        !is_held(r, n->operands[0], v) || !is_held(r, n->operands[1], v))
+    if (n->op != POA_OP_dot || !has_short_sum(r, n) || !is_held(r, n->operands[0], v) ||
+        !is_held(r, n->operands[1], v))
       continue;
     int number = r->family_count++;
     r->families[number].count = 0;
