@@ -248,11 +248,14 @@ def machine_name():
 
 def machine(runs):
     facts = processor()
-    peaks = [r["peak_gflops"] for entry in runs.values() for r in entry["ours"]]
+    peaks = {}
+    for (_, precision), entry in runs.items():
+        peaks.setdefault(precision, []).extend(r["peak_gflops"] for r in entry["ours"])
+    ranges = ", ".join(f"{min(p):.0f} to {max(p):.0f} GFLOP/s in {name}" for name, p in peaks.items())
     first = next(iter(runs.values()))["ours"][0]
     return (f"{facts.get('Model name', 'a processor')} ({first['cpu']}, {first['lanes']} lanes), {THREADS} threads "
             f"of {os.cpu_count()} cores, L2 {facts.get('L2 cache', '?')}, L3 {facts.get('L3 cache', '?')}; "
-            f"fp32 multiply-adds peak at {min(peaks):.0f} to {max(peaks):.0f} GFLOP/s in these runs.")
+            f"multiply-adds peak at {ranges}.")
 
 
 def print_tables(runs, recipes, scaling):
