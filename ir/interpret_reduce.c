@@ -121,17 +121,10 @@ typedef struct matrix {
   int64_t rows, columns, row, column;
 } matrix;
 
-static int64_t joined(const poa_type *type, int from, int to) {
-  int64_t extent = 1;
-  for (int i = from; i < to; i++)
-    extent *= type->dim[i].value;
-  return extent;
-}
-
 /* The `second` last axes of the operand are one, as are the axes between them and the batch. */
 static matrix matrix_of(const poa_type *type, int batch, int second, bool transposed) {
-  int64_t rows = joined(type, batch, type->rank - second);
-  int64_t columns = joined(type, type->rank - second, type->rank);
+  int64_t rows = poa_joined_extent(type, batch, type->rank - second);
+  int64_t columns = poa_joined_extent(type, type->rank - second, type->rank);
   if (transposed)
     return (matrix){columns, rows, 1, columns};
   return (matrix){rows, columns, columns, 1};
@@ -174,7 +167,7 @@ poa_status poa_interpret_dot(const poa_interpreter *in, const poa_node *node,
   int second = (int)poa_node_int(node, ta ? "rows" : "inner", 1);
   matrix a = matrix_of(&x[0]->type, batch_axes, second, ta);
   matrix b = matrix_of(&x[1]->type, batch_axes, 1, poa_node_int(node, "tb", 0));
-  int64_t batch = joined(&y->type, 0, batch_axes);
+  int64_t batch = poa_joined_extent(&y->type, 0, batch_axes);
   for (int64_t i = 0; i < batch; i++)
     multiply(a, x[0]->data + i * a.rows * a.columns, b, x[1]->data + i * b.rows * b.columns,
              poa_node_float(node, "alpha", 1), poa_node_int(node, "bf16", 0) ? round_bf16 : as_is,

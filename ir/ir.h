@@ -73,6 +73,8 @@ typedef struct poa_type {
 const char *poa_dtype_name(poa_dtype dtype);
 bool poa_type_known(poa_type type);       /* no symbolic extent */
 int64_t poa_type_elements(poa_type type); /* of a known type */
+/* The product of the known extents of the axes [first, end). */
+int64_t poa_joined_extent(const poa_type *type, int first, int end);
 bool poa_type_equal(const poa_lattice *lattice, const poa_type *a, const poa_type *b);
 /* Same rank and extents, which are known; the dtypes may differ. */
 bool poa_same_shape(const poa_type *a, const poa_type *b);

@@ -21,6 +21,13 @@ int64_t poa_type_elements(poa_type type) {
   return elements;
 }
 
+int64_t poa_joined_extent(const poa_type *type, int first, int end) {
+  int64_t extent = 1;
+  for (int i = first; i < end; i++)
+    extent *= type->dim[i].value;
+  return extent;
+}
+
 bool poa_type_equal(const poa_lattice *lattice, const poa_type *a, const poa_type *b) {
   if (a->dtype != b->dtype || a->rank != b->rank)
     return false;

@@ -53,13 +53,6 @@ typedef struct cutter {
   poa_value *selected_for;
 } cutter;
 
-static int64_t product_of(const poa_type *type, int first, int end) {
-  int64_t product = 1;
-  for (int i = first; i < end; i++)
-    product *= type->dim[i].value;
-  return product;
-}
-
 /* What a node reads of its operands */
 
 /* How many of the last axes a selection leaves alone; 0: the node is no selection of rows. */
@@ -111,7 +104,7 @@ static int rows_through_broadcast(const poa_node *n, const poa_type *from, int r
     return 0;
   if (!is_prefix_kept(axes, rows))
     return -1;
-  return product_of(from, 0, rows) == product_of(&n->type, 0, rows) ? rows : -1;
+  return poa_joined_extent(from, 0, rows) == poa_joined_extent(&n->type, 0, rows) ? rows : -1;
 }
 
 static int rows_through_dot(const poa_node *n, const poa_type *from, int operand, int rows) {
@@ -137,11 +130,11 @@ static int rows_of_operand(const cutter *c, const poa_node *n, int operand, int 
   case POA_OP_reduce_max:
     return all_from(poa_node_attribute(n, "axes"), rows) ? rows : -1;
   case POA_OP_reshape:
-    return leading_axes(from, product_of(&n->type, 0, rows));
+    return leading_axes(from, poa_joined_extent(&n->type, 0, rows));
   case POA_OP_transpose:
     return is_prefix_kept(poa_node_attribute(n, "perm"), rows) ? rows : -1;
   case POA_OP_slice:
-    return product_of(from, 0, rows) == product_of(&n->type, 0, rows) ? rows : -1;
+    return poa_joined_extent(from, 0, rows) == poa_joined_extent(&n->type, 0, rows) ? rows : -1;
   case POA_OP_concat:
     return poa_node_int(n, "axis", 0) >= rows ? rows : -1;
   case POA_OP_dot:
@@ -215,13 +208,10 @@ static bool lengthen_chains(cutter *c, poa_value v) {
   const need *own = &c->needs[v];
   if (n->op != POA_OP_slice && n->op != POA_OP_gather && n->op != POA_OP_reshape)
     return false;
-  int rest = axes_left_alone(c, n);
-  if (rest > own->rest)
-    rest = own->rest;
-  if (rest < 1 || rest < own->rest)
+  if (axes_left_alone(c, n) < own->rest)
     return false;
   for (int i = 0; i < own->count; i++)
-    need_piece(c, n->operands[0], own->last[i], rest);
+    need_piece(c, n->operands[0], own->last[i], own->rest);
   need_operands_whole(c, n, 1);
   return true;
 }
@@ -242,12 +232,12 @@ static region *describe_region(const cutter *c, poa_value root) {
                 .rows = type->rank - own->rest,
                 .count = own->count,
                 .latest_index = POA_NO_VALUE};
-  r->of = product_of(type, 0, r->rows);
+  r->of = poa_joined_extent(type, 0, r->rows);
   for (int i = 0; i < own->count; i++) {
     const poa_type *piece = &c->nodes[own->last[i]].type;
     r->last[i] = own->last[i];
     r->offset[i] = r->selected;
-    r->selected += product_of(piece, 0, piece->rank - own->rest);
+    r->selected += poa_joined_extent(piece, 0, piece->rank - own->rest);
     r->latest_index = latest_index(c, own->last[i], root, r->latest_index);
   }
   return r;
@@ -546,7 +536,7 @@ poa_status poa_cut_rows(poa_graph *graph, const poa_options *options, poa_error 
   (void)options;
   if (poa_require_early(graph, "cut_rows", error))
     return POA_BAD_INPUT;
-  cutter c = {.b = {.graph = graph}, .scratch = poa_arena_create()};
+  cutter c = {.b = {.graph = graph}, .scratch = poa_arena_borrow(graph->arena)};
   if (!c.scratch)
     return poa_fail(error, POA_NO_MEMORY, "no memory to cut rows of %s", graph->name);
   cut(&c, graph);

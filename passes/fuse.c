@@ -113,6 +113,8 @@ poa_status poa_fuse(poa_graph *graph, const poa_options *options, poa_error *err
   poa_prepare_fusion(&f, graph->nodes, graph->node_count);
   poa_fusion_settle(&f);
   poa_form_kernels(&f);
+  /* Before kernels sink: sums that are written down side by side, but whose values are not there
+   * at the same time, would become one kernel. */
   poa_hoist_kernels(&f);
   poa_fusion_settle(&f);
   poa_sink_kernels(&f);

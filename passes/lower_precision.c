@@ -5,7 +5,7 @@
  * Its operands are then rounded to bf16 as they are read, and added up in f32; what is stored, and
  * everything that is no product, stays f32. As in PyTorch's autocast that is every matrix product
  * and convolution of both sweeps, but for
- * - small ones, where rounding costs more than it saves (LEAST_*, measured);
+ * - small ones, which leave most lanes of the dot-product instruction empty (LEAST_EXTENT);
  * - products of a value with itself: Gram matrices, as in losses that look for near neighbours, are
  *   about small differences between large numbers.
  *
@@ -13,23 +13,14 @@
 #include "ir/build.h"
 #include "passes/passes.h"
 
-#define LEAST_EXTENT 16     /* of m, n and k: a vector, or half of one of pairs */
-#define LEAST_PRODUCTS 4096 /* m * n * k */
-
-/* Elements of the axes [from, end). */
-static int64_t extent_of(const poa_node *node, int from, int end) {
-  int64_t extent = 1;
-  for (int i = from; i < end; i++)
-    extent *= node->type.dim[i].value;
-  return extent;
-}
+#define LEAST_EXTENT 16 /* of m, n and k: a vector, or half of one of pairs */
 
 static bool pays(const poa_graph *graph, const poa_node *dot) {
   int rank = dot->type.rank;
   const poa_node *b = poa_node_of(graph, dot->operands[1]);
   int64_t m = dot->type.dim[rank - 2].value, n = dot->type.dim[rank - 1].value;
-  int64_t k = extent_of(b, rank - 2, rank) / (n ? n : 1);
-  return m >= LEAST_EXTENT && n >= LEAST_EXTENT && k >= LEAST_EXTENT && m * n * k >= LEAST_PRODUCTS;
+  int64_t k = poa_joined_extent(&b->type, rank - 2, rank) / (n ? n : 1);
+  return m >= LEAST_EXTENT && n >= LEAST_EXTENT && k >= LEAST_EXTENT;
 }
 
 static void mark(poa_graph *graph, poa_node *dot) {

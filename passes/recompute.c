@@ -17,6 +17,7 @@
  * with Sublinear Memory Cost", 2016; Dao et al., "FlashAttention", 2022, section 3.1.) */
 #include "ir/build.h"
 #include "passes/internal.h"
+#include "passes/strides.h"
 #include "passes/users.h"
 
 enum {
@@ -50,31 +51,23 @@ typedef struct recomputation {
   poa_value *written;
 } recomputation;
 
-static int64_t bytes_of(const poa_node *n) {
-  return poa_type_elements(n->type) * 4;
-}
-
 static bool has_short_sum(const recomputation *r, const poa_node *n) {
   poa_dot_form form = poa_dot_form_of(n);
   const poa_type *a = &r->nodes[n->operands[0]].type;
   int last = form.ta ? a->rank - 2 : a->rank - 1;
   return form.rows == 1 && form.inner == 1 && a->dim[last].value <= LONGEST_SUM &&
-         bytes_of(n) >= LEAST_BYTES && n->type.rank > 2;
+         poa_type_bytes(&n->type) >= LEAST_BYTES && n->type.rank > 2;
 }
 
 static bool is_far(const recomputation *r, poa_value from, poa_value to) {
   return r->products[to] > r->products[from] + FAR;
 }
 
-static bool is_view(const poa_node *n) {
-  return poa_op_is(n->op, POA_FLAG_VIEW) && n->operand_count == 1;
-}
-
 /* Whether anybody but the product reads the value that far away, through views too. */
 static bool is_read_far(const recomputation *r, poa_value value, poa_value product) {
   for (uint32_t u = r->users.first[value]; u < r->users.first[value + 1]; u++) {
     poa_value user = r->users.list[u];
-    if (is_view(&r->nodes[user]) ? is_read_far(r, user, product) : is_far(r, product, user))
+    if (poa_is_view(r->nodes[user].op) ? is_read_far(r, user, product) : is_far(r, product, user))
       return true;
   }
   return false;
@@ -82,7 +75,7 @@ static bool is_read_far(const recomputation *r, poa_value value, poa_value produ
 
 /* Whether the operand of the product lies in memory until then anyway. */
 static bool is_held(const recomputation *r, poa_value operand, poa_value product) {
-  while (is_view(&r->nodes[operand]))
+  while (poa_is_view(r->nodes[operand].op))
     operand = r->nodes[operand].operands[0];
   if (r->family_of[operand] >= 0)
     return false;
@@ -102,7 +95,8 @@ static bool follows(const recomputation *r, const poa_node *n, int number) {
     }
     bool small = operand->op == POA_OP_constant ||
                  (operand->op == POA_OP_broadcast &&
-                  SMALLER * bytes_of(&r->nodes[operand->operands[0]]) <= bytes_of(n));
+                  SMALLER * poa_type_bytes(&r->nodes[operand->operands[0]].type) <=
+                      poa_type_bytes(&n->type));
     if (!small)
       return false;
   }
@@ -218,15 +212,16 @@ poa_status poa_recompute(poa_graph *graph, const poa_options *options, poa_error
   (void)options;
   if (poa_require_early(graph, "recompute", error))
     return POA_BAD_INPUT;
-  recomputation r = {.graph = graph, .scratch = poa_arena_create()};
+  recomputation r = {.graph = graph, .scratch = poa_arena_borrow(graph->arena)};
   if (!r.scratch)
     return poa_fail(error, POA_NO_MEMORY, "no memory for what %s computes again", graph->name);
   prepare(&r);
   r.nodes = graph->nodes;
   r.count = graph->node_count;
   find_families(&r);
-  r.nodes = poa_graph_take_nodes(graph, &r.count);
-  for (poa_value v = 0; v < r.count; v++)
+  if (r.family_count > 0)
+    r.nodes = poa_graph_take_nodes(graph, &r.count);
+  for (poa_value v = 0; r.family_count > 0 && v < r.count; v++)
     write_node(&r, v);
   poa_arena_free(r.scratch);
   return POA_OK;

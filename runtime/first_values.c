@@ -1,8 +1,9 @@
 /* first_values.c: draws the first values of parameters, a piece at a time.
  *
- *   student "head.weight"  f32[65536,256]   pieces 0..255   each also copied to teacher
- * "head.weight" student "head.bias"    f32[65536]       piece  256 adam_m  "head.weight"  constant
- * 0       pieces 257..512 */
+ *   a set and a name          shape           pieces
+ *   - student "head.weight"   f32[65536,256]  0 .. 255, each also copied to teacher "head.weight"
+ *   - student "head.bias"     f32[65536]      256
+ *   - adam_m "head.weight"    constant 0      257 .. 512 */
 #include "runtime/first_values.h"
 
 #include <math.h>
